@@ -1,0 +1,172 @@
+//! What a run of cases leaves behind: transcripts, failures, verdicts. Pure data between the player, the verdict and the reports.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// How binding a clause is. The level of a case's failing step decides what the failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Level {
+    /// Allowed; never judged.
+    May,
+    /// What the reference does where it could as well be otherwise; recorded, never judged.
+    Ref,
+    /// A ruling where the document is silent or contradicts itself: a stranger is *non-strict*, not wrong.
+    Should,
+    /// Said by the document or a protocol text, or safety.
+    Must,
+}
+
+/// A clause's citation, such as `rooms/5.1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ClauseId(pub String);
+
+/// The result of one case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every expectation held.
+    Pass,
+    /// A step that states a MUST clause failed (or a SHOULD clause under `--strict`).
+    Fail,
+    /// A step that states a SHOULD (or REF) clause failed.
+    NonStrict,
+    /// It failed, and the target file says so with a reason.
+    KnownFailure,
+    /// It passed although the target file lists it as failing.
+    UnexpectedPass,
+    /// It could not be played here; the reason says why.
+    NotRun,
+}
+
+/// Who did what, seen from the judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// The actor sent it to the target.
+    Sent,
+    /// The target sent it to the actor.
+    Received,
+    /// Something about the world: connected, dropped, restarted, a deadline.
+    Note,
+}
+
+/// One line of a transcript, in the case language where that can say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Time since the case began.
+    pub at: Duration,
+    /// Who; empty for the world.
+    pub actor: String,
+    /// Direction.
+    pub kind: EntryKind,
+    /// What, e.g. `new_message {"roomId": "..."}`.
+    pub text: String,
+    /// The line of the case that caused or consumed it, if any.
+    pub line: Option<u32>,
+}
+
+/// Everything that happened in one case, in the order seen by the judge. Bounded by the player.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Transcript {
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+/// Where in its life a case failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Inside a `use` line: says nothing about the clauses of the case.
+    Preamble,
+    /// At a step of its own.
+    Step,
+    /// At the end: a surplus event, a `never`, a missing fence.
+    End,
+}
+
+/// Why a case failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Where.
+    pub phase: Phase,
+    /// Line in the case file, 1-based.
+    pub line: u32,
+    /// The step as written.
+    pub step: String,
+    /// The clause that the failing step states.
+    pub clause: ClauseId,
+    /// That clause's level.
+    pub level: Level,
+    /// What was expected, in the case language.
+    pub expected: String,
+    /// What came instead, in the case language, or how long nothing came.
+    pub got: String,
+}
+
+/// One case, judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CaseReport {
+    /// `rooms/messages/echo`, with the transport appended where the axis is on: `... [polling]`.
+    pub name: String,
+    /// The case's first line.
+    pub title: String,
+    /// The case as written, for the reports.
+    pub source: String,
+    /// The clauses it proves.
+    pub clauses: Vec<ClauseId>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// For known failures and cases not run.
+    pub reason: Option<String>,
+    /// For failures of any kind.
+    pub failure: Option<Failure>,
+    /// What happened.
+    pub transcript: Transcript,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Whether a wrong server is known that this case catches; `false` is listed as *unproven*.
+    pub proven: bool,
+}
+
+/// A clause of a SPEC with what the run says about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClauseReport {
+    /// Citation.
+    pub id: ClauseId,
+    /// Level.
+    pub level: Level,
+    /// `true`: judged by cases; `false`: a deployment clause, judged by probes.
+    pub wire: bool,
+    /// Its words.
+    pub text: String,
+    /// Names of the cases that cite it.
+    pub cases: Vec<String>,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunReport {
+    /// The target's own name.
+    pub target: String,
+    /// How it was reached: a path of a target file, a URL, or `reference`.
+    pub origin: String,
+    /// What the target file adapts, one line each.
+    pub adapted: Vec<String>,
+    /// The dialect judged.
+    pub dialect: String,
+    /// The version of chatwright and its cases.
+    pub version: String,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Whether SHOULD counts like MUST.
+    pub strict: bool,
+    /// Wall time.
+    pub elapsed: Duration,
+    /// All cases in name order.
+    pub cases: Vec<CaseReport>,
+    /// All clauses in SPEC order.
+    pub clauses: Vec<ClauseReport>,
+}

@@ -1,0 +1,143 @@
+//! The dialects: one folder each, translating both ways between application packets and the vocabulary.
+//!
+//! `server` modules turn what a client sent into a [`Command`] and an [`Event`] into what the client reads; `client` modules do the
+//! reverse for bots. Adding a dialect: a folder here and a line in [`ALL`].
+
+pub mod rooms;
+
+use serde_json::Value;
+
+use crate::vocabulary::{Command, Event, Refusal};
+
+/// What a dialect says on its carrier, one layer above the Socket.IO codec.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AppPacket {
+    /// A Socket.IO event with its arguments.
+    Event {
+        /// Event name.
+        name: String,
+        /// Arguments after the name.
+        args: Vec<Value>,
+    },
+    /// One JSON text frame of a raw WebSocket dialect.
+    Json(Value),
+}
+
+impl AppPacket {
+    /// A Socket.IO event with one argument.
+    #[must_use]
+    pub fn event(name: &str, arg: Value) -> Self {
+        Self::Event { name: name.to_owned(), args: vec![arg] }
+    }
+}
+
+/// What carries a dialect's packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// Socket.IO v5 over Engine.IO v4: WebSocket, long polling and the upgrade between them.
+    SocketIo,
+    /// JSON text frames over RFC 6455.
+    WebSocket,
+}
+
+/// How a client learns that its message was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Confirmation {
+    /// It receives its own message like everybody else.
+    Echo,
+    /// The acknowledgement of its event.
+    Ack,
+    /// An event of its own.
+    Event,
+    /// Never.
+    None,
+}
+
+/// What a client can do after it was away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CatchUp {
+    /// Read the history and take what it has not seen.
+    History,
+    /// Nothing: only what is sent while it is connected arrives.
+    LiveOnly,
+}
+
+/// What the SDK, the simulator and the load tester may rely on; read from here, never guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How a send is confirmed.
+    pub confirmation: Confirmation,
+    /// How a client catches up.
+    pub catch_up: CatchUp,
+    /// Whether all members of a room see the same order (else only each sender's own order holds).
+    pub room_order: bool,
+}
+
+/// One dialect: its name, its carrier, its policy, its two translations.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialect {
+    /// The name on command lines and in files.
+    pub name: &'static str,
+    /// What carries it.
+    pub carrier: Carrier,
+    /// The path of its carrier's end point.
+    pub path: &'static str,
+    /// The documented port.
+    pub default_port: u16,
+    /// What may be relied on.
+    pub capabilities: Capabilities,
+    /// What the chat core does differently for it.
+    pub policy: Policy,
+    /// The server's side.
+    pub server: ServerSide,
+    /// The client's side.
+    pub client: ClientSide,
+}
+
+/// Choices of a dialect that the chat core reads as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether the sending connection receives its own message.
+    pub echo_to_sender: bool,
+    /// Whether `Send` and `Typing` need membership.
+    pub members_only: bool,
+    /// How many connections a user may have in the whole cluster.
+    pub connections_per_user_max: usize,
+}
+
+/// The server's half of a dialect: pure functions.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerSide {
+    /// What a client's packet asks for; a refusal where the packet is not well-formed.
+    pub decode: fn(&AppPacket) -> Result<Command, Refusal>,
+    /// What the client reads for an event; `None` where the dialect has no words for it.
+    pub encode: fn(&Event) -> Option<AppPacket>,
+}
+
+/// The client's half of a dialect: pure functions.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientSide {
+    /// How a command is said; `None` where the dialect has no words for it.
+    pub encode: fn(&Command) -> Option<AppPacket>,
+    /// What a server's packet tells, given the room that the packet is about where it does not say so itself.
+    pub decode: fn(&AppPacket) -> Result<Event, Unreadable>,
+}
+
+/// A packet of a server that its dialect does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unreadable {packet}: {problem}")]
+pub struct Unreadable {
+    /// The event's name or the frame's type.
+    pub packet: String,
+    /// What is wrong, e.g. `userId is missing`.
+    pub problem: String,
+}
+
+/// All dialects that chatwright speaks.
+pub const ALL: &[Dialect] = &[rooms::DIALECT];
+
+/// The dialect of this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Dialect> {
+    ALL.iter().find(|dialect| dialect.name == name)
+}

@@ -1,0 +1,19 @@
+//! The dialect `rooms` (`000_5f4891e3b3f8c1d9.txt`): named rooms over Socket.IO, a send is confirmed by its own echo.
+
+pub mod client;
+pub mod server;
+pub mod wire;
+
+use super::{Capabilities, Carrier, CatchUp, ClientSide, Confirmation, Dialect, Policy, ServerSide};
+
+/// The dialect's entry in the registry.
+pub const DIALECT: Dialect = Dialect {
+    name: "rooms",
+    carrier: Carrier::SocketIo,
+    path: "/socket.io",
+    default_port: 5004,
+    capabilities: Capabilities { confirmation: Confirmation::Echo, catch_up: CatchUp::History, room_order: true },
+    policy: Policy { echo_to_sender: true, members_only: true, connections_per_user_max: 5 },
+    server: ServerSide { decode: server::decode, encode: server::encode },
+    client: ClientSide { encode: client::encode, decode: client::decode },
+};
