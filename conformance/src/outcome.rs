@@ -104,6 +104,8 @@ pub struct Failure {
     pub expected: String,
     /// What came instead, in the case language, or how long nothing came.
     pub got: String,
+    /// Where the two part: the first place that does not match, such as `.userId: expected "a", got "b"`. Empty when nothing came.
+    pub why: String,
 }
 
 /// One case, judged.
