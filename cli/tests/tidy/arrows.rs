@@ -1,0 +1,163 @@
+//! Which crate may know which: read from `cargo metadata`, dev- and build-dependencies included.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{none, root};
+
+const OURS: &str = "chatwright-";
+/// Each of our crates with those of our crates that it may depend on. `cli` may depend on everything.
+const ARROWS: [(&str, &[&str]); 6] = [
+    ("protocol", &[]),
+    ("server", &["protocol"]),
+    ("client-sdk", &["protocol"]),
+    ("conformance", &[]),
+    ("simulator", &["client-sdk", "conformance", "protocol", "server"]),
+    ("loadtest", &["client-sdk", "conformance", "protocol"]),
+];
+/// What does IO, measures time or draws random numbers: none of it may be below `protocol`, however deep.
+const IMPURE: [&str; 12] = [
+    "async-std",
+    "getrandom",
+    "hyper",
+    "jiff",
+    "mio",
+    "rand",
+    "rand_core",
+    "socket2",
+    "time",
+    "tokio",
+    "tungstenite",
+    "uuid",
+];
+/// Heavy or far-reaching dependencies with the crates that may have them.
+const RESERVED: [(&str, &[&str]); 6] = [
+    ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("goose", &["loadtest"]),
+    ("testcontainers", &["simulator"]),
+    ("socketioxide", &["server"]),
+];
+
+#[test]
+fn our_crates_depend_on_each_other_only_along_the_arrows() {
+    let workspace = Workspace::load();
+    let mut offences = Vec::new();
+    for (name, allowed) in ARROWS {
+        for dependency in workspace.direct(name) {
+            let Some(ours) = dependency.strip_prefix(OURS) else { continue };
+            if !allowed.contains(&ours) {
+                offences.push(format!("{name} -> {ours}"));
+            }
+        }
+    }
+    none("arrows that the architecture does not have (dev-dependencies count)", offences);
+}
+
+#[test]
+fn every_crate_of_the_workspace_has_its_arrows_written_down() {
+    let mut members = Workspace::load().members();
+    assert!(members.remove("cli"), "the binary's crate is missing");
+    assert_eq!(members, ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect());
+}
+
+#[test]
+fn nothing_below_protocol_does_io_or_knows_a_clock_or_draws_random_numbers() {
+    let below = Workspace::load().below("protocol");
+    assert!(below.contains("serde_json"), "the graph was not read: {below:?}");
+    none("impure dependencies of protocol", below.into_iter().filter(|name| IMPURE.contains(&name.as_str())));
+}
+
+#[test]
+fn heavy_dependencies_stay_in_the_crates_that_need_them() {
+    let workspace = Workspace::load();
+    let mut offences = Vec::new();
+    for member in workspace.members() {
+        for (dependency, owners) in RESERVED {
+            if workspace.direct(&member).contains(dependency) && !owners.contains(&member.as_str()) {
+                offences.push(format!("{member} -> {dependency}"));
+            }
+        }
+    }
+    none("dependencies that belong elsewhere", offences);
+}
+
+/// What `cargo metadata` says, as sets of names.
+struct Workspace {
+    /// Our crates without their common prefix -> every dependency that the manifest names, of any kind.
+    manifests: BTreeMap<String, BTreeSet<String>>,
+    /// Package id -> (name, ids of normal dependencies).
+    graph: BTreeMap<String, (String, Vec<String>)>,
+}
+
+impl Workspace {
+    fn load() -> Self {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON");
+        let packages = list(&metadata["packages"]);
+        let names: BTreeMap<&str, &str> =
+            packages.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+        let manifests = packages
+            .iter()
+            .filter_map(|package| Some((text(&package["name"]).strip_prefix(OURS)?, package)))
+            .map(|(name, package)| {
+                let dependencies =
+                    list(&package["dependencies"]).iter().map(|dependency| text(&dependency["name"]).to_owned());
+                (name.to_owned(), dependencies.collect())
+            })
+            .collect();
+        let graph = list(&metadata["resolve"]["nodes"])
+            .iter()
+            .map(|node| {
+                let id = text(&node["id"]);
+                (id.to_owned(), (names[id].to_owned(), normal_dependencies(node)))
+            })
+            .collect();
+        Self { manifests, graph }
+    }
+
+    fn members(&self) -> BTreeSet<String> {
+        self.manifests.keys().cloned().collect()
+    }
+
+    fn direct(&self, member: &str) -> &BTreeSet<String> {
+        &self.manifests[member]
+    }
+
+    /// Names of everything that is linked with a crate of ours, however deep.
+    fn below(&self, member: &str) -> BTreeSet<String> {
+        let start = self.graph.iter().find(|(_, (name, _))| name.strip_prefix(OURS) == Some(member));
+        let mut pending: Vec<&String> = start.map(|(id, _)| id).into_iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = pending.pop() {
+            if seen.insert(id) {
+                pending.extend(&self.graph[id].1);
+            }
+        }
+        seen.into_iter().map(|id| self.graph[id].0.clone()).collect()
+    }
+}
+
+fn normal_dependencies(node: &Value) -> Vec<String> {
+    list(&node["deps"])
+        .iter()
+        .filter(|dependency| list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()))
+        .map(|dependency| text(&dependency["pkg"]).to_owned())
+        .collect()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("cargo metadata has a list here")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("cargo metadata has text here")
+}
