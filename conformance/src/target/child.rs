@@ -1,0 +1,156 @@
+//! One child process in a process group of its own. The group dies with us, however we die: a small warden process waits for the
+//! end of a pipe that only we hold, and kills the group when we are gone without having said that all is well.
+
+use std::{collections::BTreeMap, io, path::PathBuf, process::Stdio, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, ChildStdin, Command},
+};
+
+use super::{file::StopSignal, output::Tail};
+
+/// What the warden runs: a line means that the group ended well, the end of its input that we are dead.
+const WARDEN_SCRIPT: &str = "read all_is_well || kill -KILL -- \"-$1\"";
+/// After SIGKILL a process is gone as soon as the kernel gets to it.
+const REAP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) command: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) cwd: PathBuf,
+}
+
+impl Run {
+    /// For messages.
+    pub(super) fn show(&self) -> String {
+        format!("`{}` in {}", self.command.join(" "), self.cwd.display())
+    }
+}
+
+/// A running child process with everything that it starts itself. Dropped, it is killed.
+pub(super) struct ChildProcess {
+    child: Child,
+    group: Pid,
+    warden: Option<(Child, ChildStdin)>,
+    pub(super) tail: Tail,
+    paused: bool,
+}
+
+impl ChildProcess {
+    /// Starts it; its output goes to a tail.
+    pub(super) fn spawn(run: &Run) -> io::Result<Self> {
+        let (program, arguments) = run.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+        // A program with a slash is found from the folder it runs in, which `Command` leaves open.
+        let program = if program.contains('/') { run.cwd.join(program) } else { PathBuf::from(program) };
+        let mut child = Command::new(program)
+            .args(arguments)
+            .envs(&run.env)
+            .current_dir(&run.cwd)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let group = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .map(Pid::from_raw)
+            .ok_or_else(|| io::Error::other("the process ended at once"))?;
+        let tail = Tail::default();
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(tail.clone().follow(stdout));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(tail.clone().follow(stderr));
+        }
+        let mut process = Self { child, group, warden: None, tail, paused: false };
+        process.warden = Some(Self::spawn_warden(group)?);
+        Ok(process)
+    }
+
+    fn spawn_warden(group: Pid) -> io::Result<(Child, ChildStdin)> {
+        let mut warden = Command::new("sh")
+            .args(["-c", WARDEN_SCRIPT, "chatwright-warden", &group.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Of its own group, so that Ctrl-C in a terminal does not reach it before it has done its work.
+            .process_group(0)
+            .spawn()?;
+        let pipe = warden.stdin.take().ok_or_else(|| io::Error::other("the warden has no input"))?;
+        Ok((warden, pipe))
+    }
+
+    /// The exit code, once it has ended by itself; a signal's number counts as 128 and more, as in a shell.
+    pub(super) fn exit_code(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.child.try_wait().ok().flatten()?;
+        status.code().or_else(|| status.signal().map(|signal| 128 + signal))
+    }
+
+    /// Waits for its end.
+    pub(super) async fn ended(&mut self) -> Option<i32> {
+        let _status = self.child.wait().await;
+        self.exit_code()
+    }
+
+    /// Asks the process (not its children: that is its own business, as under an orchestrator) to stop, waits, then kills what is
+    /// left of the group. Returns its exit code, or `None` when it had to be killed.
+    pub(super) async fn stop(mut self, signal: StopSignal, patience: Duration) -> Option<i32> {
+        self.resume();
+        let signal = match signal {
+            StopSignal::Sigterm => Signal::SIGTERM,
+            StopSignal::Sigint => Signal::SIGINT,
+            StopSignal::Sigquit => Signal::SIGQUIT,
+            StopSignal::Sighup => Signal::SIGHUP,
+        };
+        if self.exit_code().is_none() {
+            let _gone = nix::sys::signal::kill(self.group, signal);
+        }
+        let code = tokio::time::timeout(patience, self.ended()).await.ok().flatten();
+        self.kill().await;
+        code
+    }
+
+    /// Kills the group and waits for its leader.
+    pub(super) async fn kill(mut self) {
+        let _gone = killpg(self.group, Signal::SIGKILL);
+        let _late = tokio::time::timeout(REAP_TIMEOUT, self.child.wait()).await;
+        if let Some((mut warden, mut pipe)) = self.warden.take() {
+            let _gone = pipe.write_all(b"all is well\n").await;
+            drop(pipe);
+            let _late = tokio::time::timeout(REAP_TIMEOUT, warden.wait()).await;
+        }
+    }
+
+    /// Freezes the group.
+    pub(super) fn pause(&mut self) -> io::Result<()> {
+        self.paused = true;
+        killpg(self.group, Signal::SIGSTOP).map_err(io::Error::from)
+    }
+
+    /// Lets it go on.
+    pub(super) fn resume(&mut self) {
+        if std::mem::take(&mut self.paused) {
+            let _gone = killpg(self.group, Signal::SIGCONT);
+        }
+    }
+}
+
+impl Drop for ChildProcess {
+    /// Also on a panic. The warden, whose pipe ends here, kills once more, which harms nobody: while it is not reaped, the group's
+    /// number belongs to nobody else.
+    fn drop(&mut self) {
+        if self.warden.is_some() {
+            let _gone = killpg(self.group, Signal::SIGKILL);
+        }
+    }
+}
