@@ -171,9 +171,7 @@ impl TokenMaker {
     }
 
     fn claims(&self, user: &User, order: &TokenOrder) -> Map<String, Value> {
-        // Wall time, because the target compares it with its own.
-        let now =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
+        let now = now_secs();
         let expires = now.saturating_add(order.expires_in_secs.unwrap_or(LIFETIME_SECS));
         let all = [
             ("sub", json!(user.id)),
@@ -193,6 +191,12 @@ impl TokenMaker {
         claims.extend(order.claims.clone());
         claims
     }
+}
+
+/// Wall time: a target compares `exp` with its own.
+#[expect(clippy::disallowed_methods, reason = "a token's expiry is a date")]
+fn now_secs() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::{
 use super::{file::StopSignal, output::Tail};
 
 /// What the warden runs: a line means that the group ended well, the end of its input that we are dead.
-const WARDEN_SCRIPT: &str = "read all_is_well || kill -KILL -- \"-$1\"";
+const WARDEN_SCRIPT: &str = "read all_is_well || kill -9 \"-$1\"";
 /// After SIGKILL a process is gone as soon as the kernel gets to it.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -198,3 +198,8 @@ impl fmt::Debug for Target {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod file_tests;
+#[cfg(test)]
+mod process_tests;

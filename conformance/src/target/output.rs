@@ -58,8 +58,7 @@ impl Tail {
     pub(crate) async fn follow(self, stream: impl AsyncRead + Unpin) {
         let mut reader = BufReader::with_capacity(LINE_BYTES_MAX, stream);
         let mut line: Vec<u8> = Vec::new();
-        loop {
-            let Ok(read) = reader.fill_buf().await else { break };
+        while let Ok(read) = reader.fill_buf().await {
             if read.is_empty() {
                 break;
             }
