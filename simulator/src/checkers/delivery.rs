@@ -1,0 +1,113 @@
+//! Each confirmed message reaches each member once, and nothing else does.
+
+use std::collections::BTreeSet;
+
+use super::{Finding, seconds};
+use crate::facts::{Facts, Outcome};
+
+/// A member who stayed or came back never heard a confirmed message.
+pub(super) fn lost(facts: &Facts<'_>) -> Vec<Finding> {
+    let heard: Vec<BTreeSet<usize>> =
+        facts.heard.iter().map(|heard| heard.iter().filter_map(|message| message.op).collect()).collect();
+    let mut findings = Vec::new();
+    for op in facts.confirmed() {
+        let members = facts.plan.members(facts.plan.sends[op].room);
+        for bot in members.filter(|bot| facts.is_there_at_the_end(*bot) && !heard[*bot].contains(&op)) {
+            let Outcome::Confirmed(at_us) = facts.ops[op].outcome else { continue };
+            let text = format!(
+                "{} was confirmed at {}, and {} never heard it",
+                facts.message(op),
+                seconds(at_us),
+                facts.name(bot)
+            );
+            findings.push(Finding { text, op: Some(op), bot: Some(bot) });
+        }
+    }
+    findings
+}
+
+/// Somebody heard the same message again.
+pub(super) fn twice(facts: &Facts<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (bot, heard) in facts.heard.iter().enumerate() {
+        let mut seen = BTreeSet::new();
+        for message in heard.iter().filter(|message| !seen.insert((message.room, message.text))) {
+            let text = format!("{} heard `{}` again at {}", facts.name(bot), message.text, seconds(message.at_us));
+            findings.push(Finding { text, op: message.op, bot: Some(bot) });
+        }
+    }
+    findings
+}
+
+/// Somebody heard what was never sent, or before it was sent.
+pub(super) fn invented(facts: &Facts<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (bot, heard) in facts.heard.iter().enumerate() {
+        let was_sent = |op: usize, at_us| facts.ops[op].invoked_us.is_some_and(|sent| sent <= at_us);
+        for message in heard.iter().filter(|message| !message.op.is_some_and(|op| was_sent(op, message.at_us))) {
+            let text = format!(
+                "{} heard `{}` at {}, which nobody had sent",
+                facts.name(bot),
+                message.text,
+                seconds(message.at_us)
+            );
+            findings.push(Finding { text, op: message.op, bot: Some(bot) });
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        checkers::story::Story,
+        history::{Source, What},
+    };
+
+    #[test]
+    fn a_confirmed_message_that_one_member_never_hears_is_lost() {
+        let mut story = Story::good();
+        story.forget_delivery(7, 1);
+        assert_eq!(story.broken(), ["nothing lost"]);
+    }
+
+    #[test]
+    fn a_message_without_confirmation_may_be_missed() {
+        let mut story = Story::good();
+        story.unconfirm(7);
+        story.forget_delivery(7, 1);
+        assert!(story.broken().is_empty());
+    }
+
+    #[test]
+    fn a_member_who_came_back_must_have_caught_up() {
+        let mut story = Story::good();
+        story.away(1, 5, 8, None);
+        assert_eq!(story.broken(), ["nothing lost"]);
+        let mut story = Story::good();
+        story.away(1, 5, 8, Some(Source::CatchUp));
+        assert!(story.broken().is_empty());
+    }
+
+    #[test]
+    fn the_same_message_heard_live_and_again_in_the_history_is_heard_twice() {
+        let mut story = Story::good();
+        story.hear_again(4, 2, Source::CatchUp);
+        assert!(story.broken().contains(&"nothing twice"), "{:?}", story.broken());
+    }
+
+    #[test]
+    fn a_text_that_nobody_sent_is_invented() {
+        let mut story = Story::good();
+        let room = story.plan.rooms[0].clone();
+        story.append(What::Delivered { bot: 1, room, text: "m9999 from nobody".to_owned(), source: Source::Live });
+        assert_eq!(story.broken(), ["nothing invented"]);
+    }
+
+    #[test]
+    fn a_message_heard_before_it_was_sent_is_invented() {
+        let mut story = Story::good();
+        story.hear_early(9);
+        assert!(story.broken().contains(&"nothing invented"), "{:?}", story.broken());
+    }
+}

@@ -1,0 +1,159 @@
+//! The history, read once: what became of each message, what each bot heard, what each instance says at the end. Checkers look here only.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    history::{Record, Source, What},
+    plan::Plan,
+    schedule::Schedule,
+};
+
+/// A run to be judged.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The traffic.
+    pub plan: &'a Plan,
+    /// The faults.
+    pub schedule: &'a Schedule,
+    /// What became of each message, by number of the operation.
+    pub ops: Vec<Op>,
+    /// What each bot heard, in the order of hearing.
+    pub heard: Vec<Vec<Heard<'a>>>,
+    /// When each bot was connected, in the order of time.
+    pub spans: Vec<Vec<Span>>,
+    /// When each fault was in effect, by index into the schedule.
+    pub faults: Vec<Span>,
+    /// The last word of each instance about each room's history.
+    pub stored: BTreeMap<(usize, usize), &'a [String]>,
+    /// The last word of each instance about who is in each room.
+    pub rosters: BTreeMap<(usize, usize), &'a [String]>,
+}
+
+/// One message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Op {
+    /// When it was sent; `None`: never.
+    pub invoked_us: Option<u64>,
+    /// What its sender knows.
+    pub outcome: Outcome,
+}
+
+/// What the sender of a message knows about it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing, because nothing came back, or because it was not even sent.
+    #[default]
+    Unknown,
+    /// It is done, since this time.
+    Confirmed(u64),
+    /// It is not done.
+    Refused,
+}
+
+/// A message as a bot heard it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// When.
+    pub at_us: u64,
+    /// In which room, as the server says.
+    pub room: &'a str,
+    /// What.
+    pub text: &'a str,
+    /// The operation that sent this text; `None`: nobody did.
+    pub op: Option<usize>,
+    /// How.
+    pub source: Source,
+}
+
+/// A stretch of time; without an end while it lasts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// When it began; `None`: never.
+    pub from_us: Option<u64>,
+    /// When it ended; `None`: not in this run.
+    pub to_us: Option<u64>,
+}
+
+impl Span {
+    /// Whether this time lies in it.
+    #[must_use]
+    pub fn holds(&self, at_us: u64) -> bool {
+        self.from_us.is_some_and(|from| from <= at_us) && self.to_us.is_none_or(|to| at_us <= to)
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Reads a history.
+    #[must_use]
+    pub fn read(plan: &'a Plan, schedule: &'a Schedule, records: &'a [Record]) -> Self {
+        let by_text = plan.sends.iter().enumerate().map(|(op, send)| (send.text.as_str(), op)).collect();
+        let mut facts = Self {
+            plan,
+            schedule,
+            ops: vec![Op::default(); plan.sends.len()],
+            heard: vec![Vec::new(); plan.bots.len()],
+            spans: vec![Vec::new(); plan.bots.len()],
+            faults: vec![Span::default(); schedule.faults.len()],
+            stored: BTreeMap::new(),
+            rosters: BTreeMap::new(),
+        };
+        for record in records {
+            facts.add(record, &by_text);
+        }
+        facts
+    }
+
+    fn add(&mut self, record: &'a Record, by_text: &BTreeMap<&'a str, usize>) {
+        let at_us = record.at_us;
+        match &record.what {
+            What::Invoked { op } => self.ops[*op].invoked_us = Some(at_us),
+            What::Confirmed { op } => self.ops[*op].outcome = Outcome::Confirmed(at_us),
+            What::Refused { op, .. } => self.ops[*op].outcome = Outcome::Refused,
+            What::Unknown { op, .. } => self.ops[*op].outcome = Outcome::Unknown,
+            What::Delivered { bot, room, text, source } => {
+                let op = by_text.get(text.as_str()).copied();
+                self.heard[*bot].push(Heard { at_us, room, text, op, source: *source });
+            }
+            What::Online { bot } => self.spans[*bot].push(Span { from_us: Some(at_us), to_us: None }),
+            What::Offline { bot, .. } => {
+                if let Some(span) = self.spans[*bot].last_mut().filter(|span| span.to_us.is_none()) {
+                    span.to_us = Some(at_us);
+                }
+            }
+            What::FaultBegan { fault, .. } => self.faults[*fault].from_us = Some(at_us),
+            What::FaultEnded { fault, .. } => self.faults[*fault].to_us = Some(at_us),
+            What::Healed => {}
+            What::Roster { instance, room, users } => {
+                self.rosters.insert((*instance, *room), users);
+            }
+            What::Stored { instance, room, texts } => {
+                self.stored.insert((*instance, *room), texts);
+            }
+        }
+    }
+
+    /// The confirmed messages with their numbers.
+    pub fn confirmed(&self) -> impl Iterator<Item = usize> {
+        self.ops.iter().enumerate().filter(|(_, op)| matches!(op.outcome, Outcome::Confirmed(_))).map(|(op, _)| op)
+    }
+
+    /// Whether a bot was there when the run ended: it stayed, or it came back.
+    #[must_use]
+    pub fn is_there_at_the_end(&self, bot: usize) -> bool {
+        self.spans[bot].last().is_some_and(|span| span.to_us.is_none())
+    }
+
+    /// A bot in the words of a finding.
+    #[must_use]
+    pub fn name(&self, bot: usize) -> String {
+        let plan = &self.plan.bots[bot];
+        format!("{} (at instance {})", plan.user, plan.instance)
+    }
+
+    /// A message in the words of a finding.
+    #[must_use]
+    pub fn message(&self, op: usize) -> String {
+        let send = &self.plan.sends[op];
+        format!("`{}` in {}", send.text, self.plan.rooms[send.room])
+    }
+}

@@ -1,0 +1,114 @@
+//! Who talks, where and when: drawn from the seed before anything runs, so that the traffic replays.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::schedule::Schedule;
+
+/// The generator of traffic is this stream of the seed, so that other draws do not move it.
+const TRAFFIC_STREAM: u64 = 2;
+/// Three bots at each instance: each room then has members at every instance, and outsiders too.
+const BOTS_PER_INSTANCE: usize = 3;
+/// Three rooms with two thirds of the bots each: every room has members and outsiders.
+const ROOMS: usize = 3;
+/// Messages a second over all bots: enough to meet each fault some dozen times, few enough to read in a timeline and to lie within the newest
+/// 50 of a room when somebody comes back after three seconds.
+const SENDS_PER_SECOND: u64 = 30;
+
+/// The traffic of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Who talks.
+    pub bots: Vec<BotPlan>,
+    /// Where, by index.
+    pub rooms: Vec<String>,
+    /// What is said, by number of the operation, in the order of time.
+    pub sends: Vec<SendPlan>,
+}
+
+/// One bot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BotPlan {
+    /// Its user id and name.
+    pub user: String,
+    /// The instance that it connects to; 1 is the first.
+    pub instance: usize,
+    /// The rooms that it is a member of, by index into [`Plan::rooms`].
+    pub rooms: Vec<usize>,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SendPlan {
+    /// In milliseconds since the traffic began.
+    pub at_ms: u64,
+    /// Who, by index into [`Plan::bots`].
+    pub bot: usize,
+    /// Where, by index into [`Plan::rooms`].
+    pub room: usize,
+    /// What: unlike every other text of the run.
+    pub text: String,
+}
+
+impl Plan {
+    /// Draws the traffic of a schedule.
+    #[must_use]
+    pub fn draw(schedule: &Schedule) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(schedule.seed);
+        random.set_stream(TRAFFIC_STREAM);
+        let bots: Vec<BotPlan> = (0..schedule.instances * BOTS_PER_INSTANCE)
+            .map(|index| BotPlan {
+                user: format!("bot-{}", index + 1),
+                instance: index / BOTS_PER_INSTANCE + 1,
+                rooms: (0..ROOMS).filter(|room| room % BOTS_PER_INSTANCE != index % BOTS_PER_INSTANCE).collect(),
+            })
+            .collect();
+        let gap_ms = 1_000 / SENDS_PER_SECOND;
+        let sends = (0..schedule.seconds * SENDS_PER_SECOND)
+            .map(|number| {
+                let bot = random.random_range(0..bots.len());
+                let room = bots[bot].rooms[random.random_range(0..bots[bot].rooms.len())];
+                let at_ms = number * gap_ms + random.random_range(0..gap_ms);
+                SendPlan { at_ms, bot, room, text: format!("m{number} from {}", bots[bot].user) }
+            })
+            .collect();
+        let rooms = (1..=ROOMS).map(|number| format!("sim-{}-{number}", schedule.seed)).collect();
+        Self { bots, rooms, sends }
+    }
+
+    /// The members of a room, by index into [`Plan::bots`].
+    pub fn members(&self, room: usize) -> impl Iterator<Item = usize> {
+        self.bots.iter().enumerate().filter(move |(_, bot)| bot.rooms.contains(&room)).map(|(index, _)| index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn traffic_replays_from_its_seed_in_order_and_with_texts_of_its_own() {
+        let schedule = Schedule::draw(5, 3, 12).expect("in bounds");
+        let plan = Plan::draw(&schedule);
+        assert_eq!(plan, Plan::draw(&schedule));
+        assert!(plan.sends.is_sorted_by_key(|send| send.at_ms));
+        assert!(plan.sends.iter().all(|send| send.at_ms < 12_000 && plan.bots[send.bot].rooms.contains(&send.room)));
+        let texts: BTreeSet<&str> = plan.sends.iter().map(|send| send.text.as_str()).collect();
+        assert_eq!(texts.len(), plan.sends.len());
+    }
+
+    #[test]
+    fn every_room_has_members_at_every_instance_and_outsiders() {
+        for instances in 1..=4 {
+            let plan = Plan::draw(&Schedule::draw(1, instances, 6).expect("in bounds"));
+            for room in 0..plan.rooms.len() {
+                let at: BTreeSet<usize> = plan.members(room).map(|bot| plan.bots[bot].instance).collect();
+                assert_eq!(at.len(), instances, "room {room}");
+                assert!(plan.members(room).count() < plan.bots.len(), "room {room} has no outsider");
+            }
+        }
+    }
+}
