@@ -1,2 +1,63 @@
-//! bin
-fn main(){}
+//! The binary `chatwright`: arguments -> plain configuration of a library -> run -> exit code.
+
+mod args;
+mod chat;
+mod check;
+mod exit;
+mod fixtures;
+mod load;
+mod logging;
+mod progress;
+mod serve;
+mod sim;
+mod terminal;
+mod tokens;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::{
+    args::{Cli, Command},
+    exit::Outcome,
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // Help and version are answers, anything else is wrong use.
+            let shown = error.print();
+            return if help && shown.is_ok() { Outcome::Pass.into() } else { Outcome::WrongUse.into() };
+        }
+    };
+    logging::start(&cli.global, matches!(cli.command, Command::Serve(_)));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::fail(&format!("failed to start the async runtime: {error}")),
+    };
+    let outcome = runtime.block_on(dispatch(cli));
+    // A bounded goodbye: blocking reads of the terminal must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match outcome {
+        Ok(outcome) => outcome.into(),
+        Err(error) => exit::fail(&error.to_string()),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<Outcome, exit::UseError> {
+    match cli.command {
+        Command::Serve(args) => serve::run(&cli.global, args).await,
+        Command::Check(args) => check::run(&cli.global, args).await,
+        Command::Sim(args) => sim::run(&cli.global, args).await,
+        Command::Load(args) => load::run(&cli.global, args).await,
+        Command::Chat(args) => chat::run(&cli.global, args).await,
+        Command::Token(args) => tokens::run(&cli.global, &args),
+        Command::Cases(args) => check::cases(&cli.global, &args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "chatwright", &mut std::io::stdout());
+            Ok(Outcome::Pass)
+        }
+    }
+}

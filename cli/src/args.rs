@@ -1,0 +1,265 @@
+//! What can be typed: one struct a command. Nothing is decided here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::EXIT_CODES;
+
+/// Playwright for chat servers: a reference chat server and the tools that judge any server.
+#[derive(Debug, Parser)]
+#[command(name = "chatwright", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Read fixtures (SPECs, cases, targets) from this folder instead of the embedded ones
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) fixtures: Option<PathBuf>,
+    /// Print the result as JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log more to standard error (twice: everything); CHATWRIGHT_LOG takes filters
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Log as JSON lines
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the reference server, everything in memory unless configured
+    Serve(ServeArgs),
+    /// Judge a server: the reference one, one by a target file, or one by its URL
+    Check(CheckArgs),
+    /// Run a cluster with faults and check its history
+    Sim(SimArgs),
+    /// Measure delivery latency at a steady rate, every message accounted for
+    Load(LoadArgs),
+    /// Talk to a server by hand
+    Chat(ChatArgs),
+    /// Make an identity token
+    Token(TokenArgs),
+    /// List the cases of the suite
+    Cases(CasesArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  chatwright completions bash > /etc/bash_completion.d/chatwright")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Who says who a user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Identity {
+    /// A verified token names the user; payloads cannot
+    Token,
+    /// The documented looseness: `authenticate` names the user, unverified
+    Open,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  chatwright serve\n  chatwright serve --port-base 7000 --identity open\n  chatwright serve --config rooms.toml")]
+pub(crate) struct ServeArgs {
+    /// Which dialect to serve
+    #[arg(long, default_value = "rooms")]
+    pub(crate) dialect: String,
+    /// A TOML file that configures everything
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// First port to listen on, instead of the documented ones (0: any free port)
+    #[arg(long, value_name = "N")]
+    pub(crate) port_base: Option<u16>,
+    /// Address to listen on
+    #[arg(long, value_name = "IP")]
+    pub(crate) host: Option<std::net::IpAddr>,
+    /// Who says who a user is
+    #[arg(long, value_enum)]
+    pub(crate) identity: Option<Identity>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  chatwright check\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration.")]
+pub(crate) struct CheckArgs {
+    /// Which dialect to judge (a target file names its own)
+    #[arg(long)]
+    pub(crate) dialect: Option<String>,
+    /// The server to judge, by its target file
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    pub(crate) target: Option<PathBuf>,
+    /// The server to judge, already running
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// With --url: the secret that signs the actors' tokens
+    #[arg(long, value_name = "TEXT", requires = "url", env = "CHATWRIGHT_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// Cases of your own, instead of the suite's
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    pub(crate) cases: Option<PathBuf>,
+    /// Only cases whose name matches
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) filter: Vec<String>,
+    /// SHOULD counts like MUST
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What the reference server stands on
+    #[arg(long, value_enum, default_value = "memory")]
+    pub(crate) backends: Backends,
+    /// How the actors connect
+    #[arg(long, value_enum, default_value = "websocket")]
+    pub(crate) transport: Transport,
+    /// Seed of every random choice; printed, so that a run can be repeated
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// How many cases run at once
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// List what would run, and end
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Say what one case proves, in the words of its clauses, and end
+    #[arg(long, value_name = "CASE")]
+    pub(crate) explain: Option<String>,
+    /// Folder for report.html, report.json and junit.xml
+    #[arg(long, value_name = "DIR", default_value = "chatwright-report")]
+    pub(crate) report: PathBuf,
+    /// Write no files
+    #[arg(long)]
+    pub(crate) no_report: bool,
+}
+
+/// What the reference server stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backends {
+    /// Everything in memory
+    Memory,
+    /// Real backends, each in a container of its own
+    Containers,
+}
+
+/// How Socket.IO actors connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// WebSocket from the start
+    Websocket,
+    /// HTTP long polling
+    Polling,
+    /// Long polling, then upgraded to WebSocket
+    Upgrade,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  chatwright sim --instances 3 --seed 1\n  chatwright sim --replay chatwright-report/schedule.json\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run.")]
+pub(crate) struct SimArgs {
+    /// How many server processes
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) instances: usize,
+    /// Seed of the fault schedule and the traffic; printed, so that a run can be repeated
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// A schedule of faults written by an earlier run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    /// The server to run, by its target file, instead of the reference
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: Option<PathBuf>,
+    /// How long bots talk
+    #[arg(long, default_value_t = 12, value_name = "N")]
+    pub(crate) seconds: u64,
+    /// Folder for timeline.html, history.json and schedule.json
+    #[arg(long, value_name = "DIR", default_value = "chatwright-report")]
+    pub(crate) report: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  chatwright load --connections 500 --rate 500 --seconds 10\n  chatwright load --target my-server.toml --require 'p99<50ms' --require 'lost=0'\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run.")]
+pub(crate) struct LoadArgs {
+    /// Which dialect to speak (a target file names its own)
+    #[arg(long)]
+    pub(crate) dialect: Option<String>,
+    /// The server to load, by its target file
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    pub(crate) target: Option<PathBuf>,
+    /// The server to load, already running (loopback only)
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// With --url: the secret that signs the tokens
+    #[arg(long, value_name = "TEXT", requires = "url", env = "CHATWRIGHT_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// How many connections
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) connections: usize,
+    /// Messages sent a second, over all connections
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) rate: u64,
+    /// How long to measure
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(crate) seconds: u64,
+    /// A requirement, such as `p99<50ms`, `lost=0`, `connected>=99%`
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) require: Vec<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Folder for load.html and load.json
+    #[arg(long, value_name = "DIR", default_value = "chatwright-report")]
+    pub(crate) report: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  chatwright chat http://127.0.0.1:5004 --room lobby --token \"$(chatwright token --user alice --secret S)\"\n  chatwright chat http://127.0.0.1:5004 --room lobby --user alice --secret S\n\nType a line to send it; /join ROOM, /leave ROOM, /typing, /quit.")]
+pub(crate) struct ChatArgs {
+    /// Address of the server
+    pub(crate) url: String,
+    /// Which dialect it speaks
+    #[arg(long, default_value = "rooms")]
+    pub(crate) dialect: String,
+    /// Room to enter first
+    #[arg(long, default_value = "lobby")]
+    pub(crate) room: String,
+    /// Who to be
+    #[arg(long, default_value = "alice")]
+    pub(crate) user: String,
+    /// A token to show
+    #[arg(long, value_name = "JWT", env = "CHATWRIGHT_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// The secret to sign a token for --user with
+    #[arg(long, value_name = "TEXT", env = "CHATWRIGHT_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chatwright token --user alice --secret S --expires-in 3600")]
+pub(crate) struct TokenArgs {
+    /// User id
+    #[arg(long)]
+    pub(crate) user: String,
+    /// Display name; the user id if left out
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The secret that the server verifies with (`serve` prints its own)
+    #[arg(long, value_name = "TEXT", env = "CHATWRIGHT_SECRET", hide_env_values = true)]
+    pub(crate) secret: String,
+    /// Lifetime in seconds
+    #[arg(long, default_value_t = 3600, value_name = "N")]
+    pub(crate) expires_in: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  chatwright cases\n  chatwright cases --json > cases.json")]
+pub(crate) struct CasesArgs {
+    /// Only this dialect's cases
+    #[arg(long, default_value = "rooms")]
+    pub(crate) dialect: String,
+    /// Only cases whose name matches
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) filter: Vec<String>,
+}
