@@ -1,0 +1,30 @@
+//! The case language: its data, its parser, its printer, and how patterns match.
+
+mod ast;
+mod cursor;
+mod eval;
+mod matching;
+mod names;
+mod parse;
+mod parse_options;
+mod parse_pattern;
+mod parse_step;
+mod parse_value;
+mod parse_world;
+mod print;
+mod print_value;
+mod value;
+
+pub use ast::{
+    Act, ActorName, Answered, Arrives, Body, BodyPattern, Case, ConnectOptions, ExpectMode, Expected, Incoming,
+    Outgoing, Request, StatusPattern, Step, StepAct, Tail, Transport, WorldVerb,
+};
+pub use cursor::CaseError;
+pub use eval::{Scope, bytes_of, eval, eval_span, eval_template, eval_text};
+pub(crate) use eval::{eval_millis, eval_url, percent_encoded};
+pub(crate) use matching::clipped;
+pub use matching::{Bindings, Mismatch, match_pattern, match_text};
+pub use parse::{parse_case, parse_steps};
+pub use value::{
+    Amount, Bounds, Call, Kind, Path, Pattern, Payload, Piece, Span, SpanTerm, Template, TextPattern, TokenCall, Value,
+};

@@ -1,0 +1,89 @@
+//! Checks, when a case is read, that each `$name` it uses is given somewhere, so that a typo is found before the run.
+
+use std::collections::BTreeSet;
+
+use super::{
+    ast::{Act, Case, Step, StepAct},
+    cursor::{CaseError, Cursor},
+};
+
+/// Names that stand without being given.
+const ROOTS: [&str; 5] = ["target", "limits", "timing", "each", "earlier"];
+
+/// Finds a name that nothing gives.
+///
+/// # Errors
+/// The place where it is used.
+pub(super) fn check(file: &str, case: &Case) -> Result<(), CaseError> {
+    let mut given: BTreeSet<String> = case.lets.iter().map(|(name, _)| name.clone()).collect();
+    collect(&case.steps, &mut given);
+    let lines: Vec<&str> = case.source.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let code = line.find("  #").map_or(*line, |at| &line[..at]);
+        if code.trim_start().starts_with('#') {
+            continue;
+        }
+        for (at, name) in used(code) {
+            if name.chars().next().is_some_and(|c| c.is_ascii_digit()) || given.contains(name) || ROOTS.contains(&name)
+            {
+                continue;
+            }
+            let (cursor, _) = Cursor::over(file, &lines, number);
+            let column = line[..at].chars().count();
+            return Err(cursor.error_at(
+                column,
+                &format!("`${name}` is given nowhere: by no `let`, `use`, `as ${name}`, `ack=${name}`, `repeat` or named group"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Every `$name` and `${name}` in a line: where its dollar stands, and its first part.
+fn used(line: &str) -> Vec<(usize, &str)> {
+    line.match_indices('$')
+        .filter(|(at, _)| !line[..*at].ends_with('\\'))
+        .filter_map(|(at, _)| {
+            let rest = line[at + 1..].trim_start_matches('{');
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            (end > 0).then(|| (at, &rest[..end]))
+        })
+        .collect()
+}
+
+/// Everything that a case gives a name to: actors, arguments of preambles, captures.
+fn collect(steps: &[Step], given: &mut BTreeSet<String>) {
+    for step in steps {
+        match &step.act {
+            StepAct::Use { actors, preamble, .. } => {
+                given.extend(actors.iter().map(|a| a.user.clone()));
+                for arg in preamble.iter().flat_map(|(_, args)| args) {
+                    if let super::Value::Name(path) = arg {
+                        given.extend(path.0.first().cloned());
+                    }
+                }
+            }
+            StepAct::Actor { actor, does } => {
+                given.insert(actor.user.clone());
+                captures(does, given);
+            }
+            StepAct::Repeat { name, steps, .. } => {
+                given.insert(name.clone());
+                collect(steps, given);
+            }
+            StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {}
+        }
+    }
+}
+
+/// The names that a step's patterns bind, read from its printed form: `as $x`, `ack=$x`, `(?P<x>` and `(?<x>`.
+fn captures(does: &Act, given: &mut BTreeSet<String>) {
+    let printed = does.to_string();
+    for mark in [" as $", "ack=$", "(?P<", "(?<"] {
+        for (at, _) in printed.match_indices(mark) {
+            let rest = &printed[at + mark.len()..];
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            given.insert(rest[..end].to_owned());
+        }
+    }
+}

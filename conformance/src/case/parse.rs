@@ -1,0 +1,201 @@
+//! Parses a whole case file, or the steps of a preamble: header lines first, then one step per line.
+
+use super::{
+    ast::{Case, Step, StepAct},
+    cursor::{CaseError, Cursor, Parsed},
+    parse_pattern::variable,
+    parse_step,
+    parse_value::{span, value},
+    parse_world,
+};
+use crate::outcome::ClauseId;
+
+/// Words that start a line of their own and so cannot name an actor.
+pub(super) const RESERVED: [&str; 14] = [
+    "clause", "needs", "within", "manual", "let", "use", "wait", "repeat", "end", "auth", "target", "backend",
+    "limits", "timing",
+];
+
+/// How deep `repeat` may nest: two loops say all that a case should say.
+const REPEAT_DEPTH_MAX: usize = 4;
+
+/// What the parser needs to know about where a text stands.
+pub(super) struct Source<'a> {
+    pub(super) file: &'a str,
+    pub(super) lines: Vec<&'a str>,
+    /// The SPEC that `§5.1` means: `rooms`, `engine-io`, ...
+    pub(super) spec: String,
+}
+
+/// Reads a case. `file` is for errors, `name` becomes the case's name.
+///
+/// # Errors
+/// [`CaseError`] names the place and says what was expected there.
+pub fn parse_case(file: &str, name: &str, text: &str) -> Result<Case, CaseError> {
+    let mut source =
+        Source { file, lines: text.lines().collect(), spec: name.split('/').next().unwrap_or(name).to_owned() };
+    let mut case = empty_case(name, text);
+    let mut at = title(&source, &mut case)?;
+    while at < source.lines.len() {
+        let (mut c, spanned) = Cursor::over(file, &source.lines, at);
+        if !c.at_end() && !header(&mut c, &mut case)? {
+            break;
+        }
+        if let Some(first) = case.clauses.first() {
+            source.spec = first.0.rsplit_once('/').map_or(first.0.as_str(), |(spec, _)| spec).to_owned();
+        }
+        at += spanned;
+    }
+    if case.clauses.is_empty() {
+        let (c, _) = Cursor::over(file, &source.lines, 0);
+        return Err(
+            c.error_at(0, "expected a header line `clause SPEC/NUMBER`: a case names the clauses that it proves")
+        );
+    }
+    case.steps = steps(&source, &mut at, 0)?;
+    super::names::check(file, &case)?;
+    Ok(case)
+}
+
+/// Reads the steps of a preamble or a fence; `spec` is what `§5.1` means there.
+///
+/// # Errors
+/// [`CaseError`] names the place and says what was expected there.
+pub fn parse_steps(file: &str, spec: &str, text: &str) -> Result<Vec<Step>, CaseError> {
+    let source = Source { file, lines: text.lines().collect(), spec: spec.to_owned() };
+    steps(&source, &mut 0, 0)
+}
+
+fn empty_case(name: &str, text: &str) -> Case {
+    Case {
+        name: name.to_owned(),
+        title: String::new(),
+        clauses: Vec::new(),
+        needs: Vec::new(),
+        within: None,
+        manual_pings: false,
+        lets: Vec::new(),
+        steps: Vec::new(),
+        source: text.to_owned(),
+    }
+}
+
+fn title(source: &Source, case: &mut Case) -> Parsed<usize> {
+    let first = source.lines.first().copied().unwrap_or_default();
+    let title = first.trim_start().strip_prefix('#').map(str::trim).unwrap_or_default();
+    if title.is_empty() {
+        let (c, _) = Cursor::over(source.file, if source.lines.is_empty() { &[""] } else { &source.lines }, 0);
+        return Err(c.error_at(0, "expected `# TITLE`: the first line of a case says what it proves"));
+    }
+    title.clone_into(&mut case.title);
+    Ok(1)
+}
+
+/// Reads a header line; `false` if it is not one.
+fn header(c: &mut Cursor, case: &mut Case) -> Parsed<bool> {
+    if c.eat_word("clause") {
+        words(c, "a clause such as `rooms/5.1`", |c, word| {
+            let known = word.rsplit_once('/').is_some_and(|(spec, number)| !spec.is_empty() && !number.is_empty());
+            if known {
+                Ok(())
+            } else {
+                Err(c.error(&format!("expected a clause such as `rooms/5.1` before here, found `{word}`")))
+            }
+        })
+        .map(|found| case.clauses.extend(found.into_iter().map(ClauseId)))?;
+    } else if c.eat_word("needs") {
+        case.needs.extend(words(c, "what is needed", |_, _| Ok(()))?);
+    } else if c.eat_word("within") {
+        case.within = Some(span(c)?);
+    } else if c.eat_word("manual") {
+        c.expect("pings")?;
+        case.manual_pings = true;
+    } else if c.eat_word("let") {
+        let name = variable(c)?;
+        c.blanks();
+        c.expect("=")?;
+        c.blanks();
+        case.lets.push((name, value(c)?));
+    } else {
+        return Ok(false);
+    }
+    if c.at_end() { Ok(true) } else { Err(c.expected("the end of the line")) }
+}
+
+fn words(c: &mut Cursor, what: &str, check: impl Fn(&Cursor, &str) -> Parsed<()>) -> Parsed<Vec<String>> {
+    let mut found = Vec::new();
+    while !c.at_end() {
+        let word = c.take(|c| !c.is_whitespace());
+        check(c, &word)?;
+        found.push(word);
+    }
+    if found.is_empty() { Err(c.expected(what)) } else { Ok(found) }
+}
+
+/// Reads steps up to the end of the text, or to the `end` of a `repeat`.
+fn steps(source: &Source, at: &mut usize, depth: usize) -> Parsed<Vec<Step>> {
+    let mut steps: Vec<Step> = Vec::new();
+    while *at < source.lines.len() {
+        let (mut c, spanned) = Cursor::over(source.file, &source.lines, *at);
+        let line = u32::try_from(*at + 1).unwrap_or(u32::MAX);
+        if c.at_end() {
+            *at += spanned;
+            continue;
+        }
+        if c.eat_word("end") {
+            return if depth == 0 { Err(c.error_at(0, "`end` without a `repeat`")) } else { Ok(steps) };
+        }
+        *at += spanned;
+        if c.eat_word("repeat") {
+            steps.push(repeat(source, c, line, at, depth)?);
+            continue;
+        }
+        step(source, &mut c, line, &mut steps)?;
+        if !c.at_end() {
+            return Err(c.expected("the end of the line"));
+        }
+    }
+    if depth == 0 {
+        return Ok(steps);
+    }
+    let (c, _) = Cursor::over(source.file, &source.lines, source.lines.len().saturating_sub(1));
+    Err(c.error("expected `end` of a `repeat` before the end of the file"))
+}
+
+fn repeat(source: &Source, mut c: Cursor, line: u32, at: &mut usize, depth: usize) -> Parsed<Step> {
+    if depth >= REPEAT_DEPTH_MAX {
+        return Err(c.error_at(0, "`repeat` nests too deep"));
+    }
+    let name = variable(&mut c)?;
+    c.blanks();
+    let from = value(&mut c)?;
+    c.expect("..")?;
+    let to = value(&mut c)?;
+    if !c.at_end() {
+        return Err(c.expected("the end of the line"));
+    }
+    let inner = steps(source, at, depth + 1)?;
+    *at += 1;
+    Ok(Step { line, act: StepAct::Repeat { name, from, to, steps: inner } })
+}
+
+fn step(source: &Source, c: &mut Cursor, line: u32, steps: &mut Vec<Step>) -> Parsed<()> {
+    let word = c.peek_word();
+    if matches!(word.as_str(), "clause" | "needs" | "within" | "manual" | "let") {
+        return Err(c.error(&format!("`{word}` is a header line: it stands before the first step")));
+    }
+    if let Some(act) = parse_world::world(c)? {
+        steps.push(Step { line, act });
+        return Ok(());
+    }
+    let actor = parse_step::actor_name(c)?;
+    c.blanks();
+    if c.eat("&") {
+        c.blanks();
+        let expected = parse_step::expected(source, c, line)?;
+        return parse_step::join_group(c, steps, &actor, expected);
+    }
+    let does = parse_step::act(source, c, line)?;
+    steps.push(Step { line, act: StepAct::Actor { actor, does } });
+    Ok(())
+}

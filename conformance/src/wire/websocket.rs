@@ -1,0 +1,179 @@
+//! The WebSocket handshake of a client, and the loop that reads what the server sends.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use sha1::{Digest, Sha1};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, tcp::OwnedWriteHalf},
+};
+
+use super::{Answer, Dial, Frame, dial, frame::CLOSE};
+
+/// RFC 6455 1.3.
+const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The longest head of an answer that is read.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// The longest body of a refusal that is read.
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
+
+/// What came of a handshake.
+pub(crate) enum Handshake {
+    /// Accepted: the stream, and the bytes behind the answer's head.
+    Accepted(TcpStream, Vec<u8>, Answer),
+    /// Another status.
+    Refused(Answer),
+}
+
+/// Asks for a WebSocket at this path.
+///
+/// # Errors
+/// No connection, no HTTP, or an accepted handshake that RFC 6455 forbids.
+pub(crate) async fn handshake(
+    to: &Dial,
+    path: &str,
+    headers: &[(String, String)],
+    rng: &mut ChaCha8Rng,
+) -> Result<Handshake, String> {
+    let mut stream = dial(to).await?;
+    let key = STANDARD.encode(rng.random::<[u8; 16]>());
+    stream
+        .write_all(request(to, path, headers, &key).as_bytes())
+        .await
+        .map_err(|e| format!("the handshake was not taken: {e}"))?;
+    let mut read = Vec::new();
+    let head_end = loop {
+        if let Some(at) = read.windows(4).position(|w| w == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if read.len() > HEAD_BYTES_MAX {
+            return Err(format!("the head of the answer is longer than {HEAD_BYTES_MAX} bytes"));
+        }
+        let count = stream.read_buf(&mut read).await.map_err(|e| format!("no answer to the handshake: {e}"))?;
+        if count == 0 {
+            return Err("the connection was closed without an answer to the handshake".to_owned());
+        }
+    };
+    let rest = read.split_off(head_end);
+    let mut answer = parse_head(&String::from_utf8_lossy(&read))?;
+    if answer.status != 101 {
+        answer.body = refusal_body(&mut stream, rest, &answer).await;
+        return Ok(Handshake::Refused(answer));
+    }
+    check(&answer, &key, headers)?;
+    Ok(Handshake::Accepted(stream, rest, answer))
+}
+
+fn request(to: &Dial, path: &str, headers: &[(String, String)], key: &str) -> String {
+    let own = [
+        ("Host", to.address.authority()),
+        ("Upgrade", "websocket".to_owned()),
+        ("Connection", "Upgrade".to_owned()),
+        ("Sec-WebSocket-Key", key.to_owned()),
+        ("Sec-WebSocket-Version", "13".to_owned()),
+    ];
+    let mut text = format!("GET {path} HTTP/1.1\r\n");
+    for (name, value) in
+        own.iter().filter(|(name, _)| !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)))
+    {
+        text += &format!("{name}: {value}\r\n");
+    }
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    text + "\r\n"
+}
+
+fn parse_head(head: &str) -> Result<Answer, String> {
+    let mut lines = head.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    let status = first
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3))
+        .and_then(|code| code.parse().ok())
+        .ok_or_else(|| format!("the answer to the handshake is not HTTP/1.1: `{first}`"))?;
+    let headers = lines
+        .filter(|line| !line.is_empty())
+        .map(|line| match line.split_once(':') {
+            Some((name, value)) => Ok((name.to_owned(), value.trim().to_owned())),
+            None => Err(format!("a header line without a colon: `{line}`")),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Answer { status, headers, body: Vec::new() })
+}
+
+/// As much of a refusal's body as `Content-Length` says, or as comes before the connection ends.
+async fn refusal_body(stream: &mut TcpStream, mut body: Vec<u8>, answer: &Answer) -> Vec<u8> {
+    let wanted = answer.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0).min(REFUSAL_BYTES_MAX);
+    while body.len() < wanted {
+        match stream.read_buf(&mut body).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    body
+}
+
+/// RFC 6455 4.1: what a client must check. A case that sends a key of its own checks `Accept` itself.
+fn check(answer: &Answer, key: &str, asked: &[(String, String)]) -> Result<(), String> {
+    let is = |name: &str, word: &str| {
+        answer.header(name).is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
+    };
+    if !is("upgrade", "websocket") || !is("connection", "upgrade") {
+        return Err("101 without `Upgrade: websocket` and `Connection: Upgrade`".to_owned());
+    }
+    let asked_for = |name: &str| asked.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    let wanted = STANDARD.encode(Sha1::digest(format!("{key}{ACCEPT_GUID}")));
+    let accept = answer.header("sec-websocket-accept").unwrap_or_default();
+    if !asked_for("sec-websocket-key") && accept != wanted {
+        return Err(format!("Sec-WebSocket-Accept is `{accept}` and not `{wanted}`"));
+    }
+    for name in ["sec-websocket-extensions", "sec-websocket-protocol"] {
+        if let Some(value) = answer.header(name).filter(|_| !asked_for(name)) {
+            return Err(format!("`{name}: {value}` was never asked for"));
+        }
+    }
+    Ok(())
+}
+
+/// The sending half of a WebSocket; masks with keys from the run's seed.
+pub(crate) struct FrameWriter {
+    half: OwnedWriteHalf,
+    rng: ChaCha8Rng,
+    has_closed: bool,
+}
+
+impl FrameWriter {
+    pub(crate) fn new(half: OwnedWriteHalf, rng: ChaCha8Rng) -> Self {
+        Self { half, rng, has_closed: false }
+    }
+
+    pub(crate) fn key(&mut self) -> [u8; 4] {
+        self.rng.random()
+    }
+
+    /// A well-formed frame.
+    pub(crate) async fn whole(&mut self, opcode: u8, payload: Vec<u8>) -> std::io::Result<()> {
+        let frame = Frame::whole(opcode, self.key(), payload);
+        self.frame(&frame).await
+    }
+
+    /// Any frame.
+    pub(crate) async fn frame(&mut self, frame: &Frame) -> std::io::Result<()> {
+        self.has_closed |= frame.opcode == CLOSE;
+        self.bytes(&frame.encode()).await
+    }
+
+    /// Answers a close frame, unless a close frame was sent before.
+    pub(crate) async fn close_once(&mut self, payload: Vec<u8>) -> std::io::Result<()> {
+        if self.has_closed { Ok(()) } else { self.whole(CLOSE, payload).await }
+    }
+
+    pub(crate) async fn bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.half.write_all(bytes).await?;
+        self.half.flush().await
+    }
+}
