@@ -1,5 +1,6 @@
 //! Clusters under faults.
 
+pub mod backends;
 pub mod checkers;
 pub mod facts;
 pub mod history;

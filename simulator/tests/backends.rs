@@ -1,0 +1,89 @@
+//! The one place that starts containers, tried on a real engine: readiness, faults, durability, leftovers.
+
+mod engine;
+
+use std::{collections::BTreeSet, process::Command, time::Duration};
+
+use chatwright_conformance::target::{Action, BackendName, Subject};
+use chatwright_simulator::backends::{BackendError, Backends, Durability, Images};
+use redis::AsyncCommands;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_redis_comes_back_at_its_address_with_everything_it_had_confirmed() {
+    let Some(backends) = engine::redis(Durability::Durable).await else { return };
+    let redis = backends.redis().expect("it was asked for");
+    let (url, control) = (redis.url(), backends.control());
+    let _: () = connect(&url).await.set("key", "value").await.expect("redis answers");
+    let subject = Subject::Backend("redis".to_owned());
+    control.act(&subject, Action::Kill).await.expect("killed");
+    assert!(redis::Client::open(url.as_str()).expect("a URL").get_multiplexed_async_connection().await.is_err());
+    control.act(&subject, Action::Start).await.expect("started");
+    let value: String = connect(&url).await.get("key").await.expect("redis answers");
+    assert_eq!(value, "value");
+    drop(control);
+    backends.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_redis_is_silent_and_goes_on_where_it_was() {
+    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    let redis = backends.redis().expect("it was asked for");
+    let mut connection = connect(&redis.url()).await;
+    redis.pause().await.expect("paused");
+    let silent = tokio::time::timeout(Duration::from_millis(300), connection.get::<_, Option<String>>("key")).await;
+    assert!(silent.is_err(), "{silent:?}");
+    redis.resume().await.expect("resumed");
+    let _: () = connection.set("key", "value").await.expect("the same connection goes on");
+    backends.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_whose_owner_is_gone_is_removed_at_the_next_start_and_no_other() {
+    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    let image = engine::images().redis;
+    let place = std::fs::read_link("/proc/self/ns/pid").expect("this is Linux");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("this is Linux");
+    let gone = create(&image, &format!("chatwright.owner=4294967295 1 {} {}", boot.trim(), place.display()));
+    let elsewhere = create(&image, "chatwright.owner=4294967295 1 another-kernel pid:[1]");
+    engine::redis(Durability::Volatile).await.expect("as before").stop().await;
+    assert!(!exists(&gone), "the leftover is still there");
+    assert!(exists(&elsewhere), "a container of somebody else was removed");
+    let mut own = connect(&backends.redis().expect("it was asked for").url()).await;
+    let _: () = own.set("key", "value").await.expect("the living one was left alone");
+    docker(&["rm", "-f", &elsewhere]);
+    backends.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_had_is_named_with_advice() {
+    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    backends.stop().await;
+    let images = Images { redis: "registry.invalid/no-such-image:1".to_owned() };
+    let error = Backends::start(&BTreeSet::from([BackendName::Redis]), &images, Durability::Volatile)
+        .await
+        .expect_err("no such image");
+    assert!(matches!(error, BackendError::Start { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains("registry.invalid/no-such-image:1") && text.contains("fixtures/backends/README.md"),
+        "{text}"
+    );
+}
+
+async fn connect(url: &str) -> redis::aio::MultiplexedConnection {
+    redis::Client::open(url).expect("a URL").get_multiplexed_async_connection().await.expect("redis answers")
+}
+
+fn create(image: &str, label: &str) -> String {
+    docker(&["create", "--label", label, image])
+}
+
+fn exists(id: &str) -> bool {
+    !docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &format!("id={id}")]).is_empty()
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("an engine that answers has a client");
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
