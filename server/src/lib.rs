@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The reference chat server.
+//!
+//! # A message flows through the server as follows
+//!
+//! 1. *bytes*: [`listener`] accepts and watches the stream; `transport::oxide` keeps the limits, the heartbeat and each connection's order.
+//! 2. *packet*: `chatwright_protocol::dialects::<dialect>::server::decode` makes a command of it, or a refusal in the dialect's own words.
+//! 3. *command*: `connection::drive`, the driver of one connection, takes its commands one after the other.
+//! 4. *core*: [`chat::Hub::handle`] dispatches to `chat/<verb>.rs`, which decides; a refusal is a value, not an error.
+//! 5. *ports*: [`store::MessageStore`], [`store::RosterStore`], [`bus::Bus`], [`events::EventSink`], [`auth::Verifier`] promise order, atomicity, delivery, expiry.
+//! 6. *adapters*: one file per technology beside its port; named only in `wiring.rs`.
+//! 7. *back*: `chat::heal::listen` or the verb -> `chat::room::Room` -> [`transport::Frame::of`] (encoded once per room) -> [`transport::Sink::send`] -> bytes.
+//! 8. *REST*: `http/<dialect>.rs` asks the same [`chat::Hub`].
+//!
+//! What it is not: a place for wire formats (they are in `chatwright_protocol`), for command lines or for the environment.
+
+pub mod auth;
+pub mod bus;
+pub mod chat;
+pub mod clock;
+mod connection;
+pub mod events;
+pub mod listener;
+pub mod metrics;
+pub mod store;
+pub mod transport;

@@ -1,0 +1,132 @@
+//! One connection as the chat core sees it: its public id, its identity, its rooms, and the way to tell it something or end it.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use chatwright_protocol::vocabulary::{Member, RoomId};
+use tokio::sync::watch;
+
+use crate::{
+    auth::Identity,
+    store::{Device, DeviceId, InstanceId},
+    transport::{CannotTake, EndReason, Frame, Sink},
+};
+
+/// One connection. Shared by its driver, the rooms it listens to and the registry of the instance.
+pub struct Connection {
+    id: DeviceId,
+    instance: InstanceId,
+    sink: Arc<dyn Sink>,
+    standing: Mutex<Standing>,
+    end: watch::Sender<Option<EndReason>>,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    identity: Option<Identity>,
+    rooms: BTreeSet<RoomId>,
+}
+
+impl Connection {
+    pub(super) fn new(id: DeviceId, instance: InstanceId, identity: Option<Identity>, sink: Arc<dyn Sink>) -> Self {
+        let standing = Mutex::new(Standing { identity, rooms: BTreeSet::new() });
+        Self { id, instance, sink, standing, end: watch::Sender::new(None) }
+    }
+
+    /// The public id: may be shown to anybody.
+    #[must_use]
+    pub fn id(&self) -> &DeviceId {
+        &self.id
+    }
+
+    /// Who it speaks for, once that is known.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        self.standing().identity.clone()
+    }
+
+    /// Who it speaks for as rooms see him.
+    #[must_use]
+    pub fn member(&self) -> Option<Member> {
+        self.standing().identity.as_ref().map(Identity::member)
+    }
+
+    /// The rooms it is in.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<RoomId> {
+        self.standing().rooms.iter().cloned().collect()
+    }
+
+    /// Over what it is connected.
+    #[must_use]
+    pub fn carrier(&self) -> &'static str {
+        self.sink.carrier()
+    }
+
+    /// Queues a frame for it. A peer that reads too slowly is ended: the frame is lost to him, and he catches up when he returns.
+    pub fn tell(&self, frame: &Frame) {
+        match self.sink.send(frame) {
+            Ok(()) | Err(CannotTake::Closed) => {}
+            Err(CannotTake::Full) => self.end(EndReason::SlowConsumer),
+        }
+    }
+
+    /// Asks its driver to end it. The first reason counts.
+    pub fn end(&self, reason: EndReason) {
+        self.end.send_if_modified(|end| end.is_none() && end.replace(reason).is_none());
+    }
+
+    /// Why it was asked to end, if it was.
+    #[must_use]
+    pub fn ended(&self) -> Option<EndReason> {
+        *self.end.borrow()
+    }
+
+    /// Waits until somebody asks it to end.
+    pub async fn asked_to_end(&self) -> EndReason {
+        let mut end = self.end.subscribe();
+        let reason = *end.wait_for(Option::is_some).await.expect("the sender lives in self");
+        reason.expect("wait_for returned because there is one")
+    }
+
+    pub(super) fn set_identity(&self, identity: Identity) {
+        self.standing().identity = Some(identity);
+    }
+
+    pub(super) fn clear_identity(&self) {
+        self.standing().identity = None;
+    }
+
+    pub(super) fn is_in(&self, room: &RoomId) -> bool {
+        self.standing().rooms.contains(room)
+    }
+
+    pub(super) fn rooms_count(&self) -> usize {
+        self.standing().rooms.len()
+    }
+
+    pub(super) fn entered(&self, room: RoomId) {
+        self.standing().rooms.insert(room);
+    }
+
+    pub(super) fn left(&self, room: &RoomId) -> bool {
+        self.standing().rooms.remove(room)
+    }
+
+    pub(super) fn device(&self, member: Member) -> Device {
+        Device { instance: self.instance.clone(), id: self.id.clone(), member }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().expect("no code panics while it holds the standing")
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).field("standing", &self.standing).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! What an instance does again and again: renews its lease, clears up after dead instances, compares its rooms with the store.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use chatwright_protocol::vocabulary::RoomId;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::Hub;
+use crate::{
+    bus::NoticeBody,
+    store::{Admission, Device, Lease, StoreError},
+};
+
+/// Renewals per lease: two may be lost before it runs out.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// How often a connected user's presence is refreshed; it lives for an hour.
+const PRESENCE_REFRESH: Duration = Duration::from_secs(60);
+
+/// Rooms compared with the store in one question, so that a question stays small.
+const SWEEP_ROOMS_MAX: usize = 256;
+
+/// Runs until the server stops.
+pub(super) async fn run(hub: Arc<Hub>) {
+    let mut renewal = ticking(hub.rules.clocks.lease / RENEWALS_PER_LEASE);
+    let mut sweep = ticking(hub.rules.clocks.sweep);
+    let mut presence = ticking(PRESENCE_REFRESH);
+    loop {
+        tokio::select! {
+            () = hub.stopping.cancelled() => break,
+            _ = renewal.tick() => hub.renew().await,
+            _ = sweep.tick() => hub.sweep().await,
+            _ = presence.tick() => hub.refresh_presence().await,
+        }
+    }
+    // While connections are still being told good-bye the lease must hold; after that it is given back.
+    while !hub.connections().is_empty() {
+        hub.renew().await;
+        tokio::time::sleep(hub.rules.clocks.lease / RENEWALS_PER_LEASE).await;
+    }
+}
+
+fn ticking(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval_at(Instant::now(), period.max(Duration::from_millis(1)));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+impl Hub {
+    async fn renew(&self) {
+        let lease = match self.ports.roster.renew(&self.instance, self.rules.clocks.lease).await {
+            Ok(lease) => lease,
+            Err(problem) => return self.roster_may_differ(&problem),
+        };
+        if lease == Lease::Lost || self.roster_differs.swap(false, Ordering::Relaxed) {
+            if let Err(problem) = self.reconcile().await {
+                self.roster_may_differ(&problem);
+            }
+        }
+        match self.ports.roster.reap().await {
+            Ok(departures) => {
+                for departure in departures {
+                    tracing::info!(room = %departure.room, user = %departure.member.user, "a user is gone with a dead instance");
+                    self.tell_or_publish(&departure.room, NoticeBody::Left(departure.member)).await;
+                }
+            }
+            Err(problem) => self.roster_may_differ(&problem),
+        }
+    }
+
+    /// Makes the cluster's roster say of this instance what is true here.
+    async fn reconcile(&self) -> Result<(), StoreError> {
+        let stale = self.ports.roster.entries(&self.instance).await?;
+        for entry in stale {
+            let there = self.connections().get(&entry.device.id).cloned();
+            let is_true = there.is_some_and(|connection| {
+                connection.member().as_ref() == Some(&entry.device.member)
+                    && entry.room.as_ref().is_none_or(|room| connection.is_in(room))
+            });
+            match (is_true, entry.room) {
+                (true, _) => {}
+                (false, None) => self.ports.roster.disconnect(&entry.device).await?,
+                (false, Some(room)) => {
+                    if self.ports.roster.leave(&room, &entry.device).await? {
+                        self.tell_or_publish(&room, NoticeBody::Left(entry.device.member)).await;
+                    }
+                }
+            }
+        }
+        for connection in self.all_connections() {
+            let Some(member) = connection.member() else { continue };
+            let device = connection.device(member.clone());
+            // Who is in stays in, whatever the count: the limit is for those who come.
+            let admission = self.ports.roster.connect(&device, usize::MAX).await?;
+            debug_assert_eq!(admission, Admission::Admitted);
+            for room in connection.rooms() {
+                if self.ports.roster.enter(&room, &device).await? {
+                    self.publish(&room, NoticeBody::Joined(member.clone())).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_or_publish(&self, room: &RoomId, body: NoticeBody) {
+        match self.roster.cell(room) {
+            Some(cell) => self.tell_room(&cell, body).await,
+            None => self.publish(room, body).await,
+        }
+    }
+
+    async fn sweep(&self) {
+        let cells = self.roster.all();
+        for batch in cells.chunks(SWEEP_ROOMS_MAX) {
+            let rooms: Vec<RoomId> = batch.iter().map(|cell| cell.room.clone()).collect();
+            let Ok(latest) = self.ports.messages.latest(&rooms).await else { return };
+            for (cell, latest) in batch.iter().zip(latest) {
+                if cell.state().told().is_some_and(|told| latest > told) {
+                    self.heal_soon(cell);
+                }
+            }
+        }
+    }
+
+    async fn refresh_presence(&self) {
+        let devices: Vec<Device> = self
+            .all_connections()
+            .iter()
+            .filter_map(|connection| connection.member().map(|member| connection.device(member)))
+            .collect();
+        if let Err(problem) = self.ports.roster.refresh(&devices).await {
+            tracing::debug!(%problem, "presence is refreshed later");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The driver of one connection, and the only `select!` in its life: its commands one after the other, until something ends it.
+
+use std::{sync::Arc, time::Duration};
+
+use chatwright_protocol::{
+    dialects::AppPacket,
+    vocabulary::{Event, Refusal},
+};
+use serde::Serialize;
+
+use crate::{
+    chat::{Confirmation, Connection, Hub},
+    clock,
+    metrics::Metrics,
+    transport::{CannotTake, EndReason, Frame},
+};
+
+/// The longest single sleep of the expiry clock: tokens may be good for years, timers need not be.
+const EXPIRY_LOOK: Duration = Duration::from_secs(3600);
+
+/// One packet with the way to answer it, if its sender asked for an answer.
+pub(crate) struct Incoming {
+    /// What was said.
+    pub(crate) packet: AppPacket,
+    /// Takes the acknowledgement.
+    pub(crate) reply: Option<Reply>,
+}
+
+/// Sends an acknowledgement.
+pub(crate) type Reply = Box<dyn FnOnce(&Acknowledgement) -> Result<(), CannotTake> + Send>;
+
+/// Where a connection's packets come from, in the order sent.
+pub(crate) trait Inbox: Send {
+    /// The next packet; `None` when all that was sent before the end has been taken. Dropping the future loses nothing.
+    fn next(&mut self) -> impl Future<Output = Option<Incoming>> + Send;
+
+    /// Why there are no more; asked after `None`.
+    fn end_reason(&self) -> EndReason;
+}
+
+/// The acknowledgement of an event: `{"ok":true,...}` or `{"ok":false,"error":"..."}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Acknowledgement {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+}
+
+/// What a pending message is acknowledged with: not refused, and not confirmed either.
+const PENDING: &str = "Not stored yet; its echo will confirm it";
+
+impl Acknowledgement {
+    fn of(outcome: &Result<Confirmation, Refusal>) -> Self {
+        let plain = |ok, error| Self { ok, error, message_id: None, timestamp: None, sequence: None };
+        match outcome {
+            Ok(Confirmation::Sent(message)) => Self {
+                message_id: Some(message.id.to_string()),
+                timestamp: Some(message.sent_at_ms),
+                sequence: Some(message.sequence),
+                ..plain(true, None)
+            },
+            Ok(Confirmation::Pending) => plain(false, Some(PENDING.to_owned())),
+            Ok(Confirmation::Authenticated | Confirmation::Joined | Confirmation::Left | Confirmation::Typing) => {
+                plain(true, None)
+            }
+            Err(refusal) => plain(false, Some(refusal.to_string())),
+        }
+    }
+}
+
+/// Drives a connection to its end and takes it out of the hub; returns why it ended.
+///
+/// What was sent before the client left takes effect; what waits when the server ends a connection does not.
+pub(crate) async fn drive(
+    hub: &Arc<Hub>,
+    connection: &Arc<Connection>,
+    metrics: &Metrics,
+    mut inbox: impl Inbox,
+) -> EndReason {
+    let mut asked_to_end = std::pin::pin!(connection.asked_to_end());
+    let mut expired = std::pin::pin!(expired(connection));
+    let reason = loop {
+        tokio::select! {
+            biased;
+            reason = &mut asked_to_end => break reason,
+            () = &mut expired => break EndReason::TokenExpired,
+            incoming = inbox.next() => match incoming {
+                Some(incoming) => handle(hub, connection, metrics, incoming).await,
+                None => break inbox.end_reason(),
+            },
+        }
+    };
+    hub.disconnect(connection, reason).await;
+    reason
+}
+
+async fn handle(hub: &Arc<Hub>, connection: &Arc<Connection>, metrics: &Metrics, incoming: Incoming) {
+    let dialect = hub.rules().dialect;
+    let outcome = match (dialect.server.decode)(&incoming.packet) {
+        Ok(command) => hub.handle(connection, command).await,
+        Err(refusal) => Err(refusal),
+    };
+    metrics.command(name_of(&outcome), if outcome.is_ok() { "done" } else { "refused" });
+    let acknowledgement = incoming.reply.map(|reply| reply(&Acknowledgement::of(&outcome)));
+    if acknowledgement == Some(Err(CannotTake::Full)) {
+        connection.end(EndReason::SlowConsumer);
+    }
+    if let Err(refusal) = outcome {
+        tracing::debug!(connection = %connection.id(), %refusal, "refused");
+        if let Some(frame) = Frame::of(dialect, &Event::Refused(refusal)) {
+            connection.tell(&frame);
+        }
+    }
+}
+
+fn name_of(outcome: &Result<Confirmation, Refusal>) -> &'static str {
+    match outcome {
+        Ok(Confirmation::Authenticated) => "authenticate",
+        Ok(Confirmation::Joined) => "join",
+        Ok(Confirmation::Left) => "leave",
+        Ok(Confirmation::Sent(_) | Confirmation::Pending) => "send",
+        Ok(Confirmation::Typing) => "typing",
+        Err(_) => "any",
+    }
+}
+
+/// Returns when the connection's proof of identity ends; never, if it has no end.
+async fn expired(connection: &Connection) {
+    let Some(expires_at_ms) = connection.identity().and_then(|identity| identity.expires_at_ms) else {
+        return std::future::pending().await;
+    };
+    loop {
+        let left = Duration::from_millis(expires_at_ms.saturating_sub(clock::unix_ms()));
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(EXPIRY_LOOK)).await;
+    }
+}

@@ -1,0 +1,51 @@
+//! The port `events`: other services learn that a message was sent (a notification service, for instance).
+
+pub mod json_lines;
+pub mod memory;
+pub mod wire;
+
+use std::fmt;
+
+use chatwright_protocol::vocabulary::{MessageId, RoomId, UserId};
+use futures_util::future::BoxFuture;
+
+/// A message was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageSent {
+    /// Which message; the same when it is said again.
+    pub message: MessageId,
+    /// Where.
+    pub room: RoomId,
+    /// Who sent it.
+    pub sender: UserId,
+    /// The other participant of a direct room; `None` in a group.
+    pub receiver: Option<UserId>,
+    /// The text.
+    pub text: String,
+    /// Milliseconds since the Unix epoch.
+    pub sent_at_ms: u64,
+}
+
+/// The event was not taken over; it is to be offered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotTaken(
+    /// Words for the log.
+    pub String,
+);
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event not taken: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotTaken {}
+
+/// Takes over what other services shall learn.
+///
+/// Promises of every adapter: *delivery* at least once from `Ok` on (a receiver recognises repetitions by the message id); *order* per
+/// room as offered; *time* bounded. A broker that is away delays events and never messages: the caller does not wait for it.
+pub trait EventSink: Send + Sync {
+    /// Takes over one event.
+    fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>>;
+}

@@ -1,0 +1,76 @@
+//! What a dialect says, encoded once and queued for many connections.
+
+use std::sync::Arc;
+
+use chatwright_protocol::{
+    dialects::{AppPacket, Dialect},
+    vocabulary::Event,
+};
+use serde::{Serialize, Serializer, ser::SerializeTuple};
+use serde_json::value::RawValue;
+
+/// An encoded application packet. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    args: Vec<Box<RawValue>>,
+}
+
+impl Frame {
+    /// What a client of this dialect reads for an event; `None` where the dialect has no words for it.
+    #[must_use]
+    pub fn of(dialect: &Dialect, event: &Event) -> Option<Self> {
+        (dialect.server.encode)(event).map(|packet| Self::from(&packet))
+    }
+
+    /// The Socket.IO event's name; empty for a dialect without event names.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The arguments: serialises as a tuple of values that are JSON already.
+    #[must_use]
+    pub fn args(&self) -> Args<'_> {
+        Args(&self.inner.args)
+    }
+
+    /// Bytes of the name and the arguments: what the frame costs in a queue, give or take punctuation.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.name.len() + self.inner.args.iter().map(|arg| arg.get().len()).sum::<usize>()
+    }
+}
+
+impl From<&AppPacket> for Frame {
+    fn from(packet: &AppPacket) -> Self {
+        let (name, args) = match packet {
+            AppPacket::Event { name, args } => (name.clone(), args.iter().map(raw).collect()),
+            AppPacket::Json(value) => (String::new(), vec![raw(value)]),
+        };
+        Self { inner: Arc::new(Inner { name, args }) }
+    }
+}
+
+fn raw(value: &serde_json::Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("a JSON value always serialises")
+}
+
+/// The arguments of a [`Frame`].
+#[derive(Debug, Clone, Copy)]
+pub struct Args<'a>(&'a [Box<RawValue>]);
+
+impl Serialize for Args<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        for arg in self.0 {
+            tuple.serialize_element(arg)?;
+        }
+        tuple.end()
+    }
+}

@@ -1,0 +1,148 @@
+//! Events of one client in the order sent. `socketioxide` spawns a task per event, which loses the order; an extractor runs before the
+//! spawn and in order, so it is the extractor that queues.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use chatwright_protocol::dialects::AppPacket;
+use serde_json::Value as Json;
+use socketioxide::{
+    adapter::Adapter,
+    extract::AckSender,
+    handler::{FromMessage, FromMessageParts},
+    socket::Socket,
+};
+use socketioxide_core::Value;
+use tokio::sync::mpsc;
+
+use crate::{
+    connection::{Acknowledgement, Inbox, Incoming, Reply},
+    transport::{CannotTake, EndReason},
+};
+
+/// The writing end, kept in the socket's extensions.
+#[derive(Clone)]
+pub(super) struct Funnel {
+    shared: Arc<Shared>,
+    events_bytes_max: usize,
+}
+
+struct Shared {
+    sender: Mutex<Option<mpsc::Sender<RawEvent>>>,
+    bytes: AtomicUsize,
+    ended: OnceLock<EndReason>,
+}
+
+struct RawEvent {
+    value: Value,
+    reply: Option<Reply>,
+}
+
+/// The reading end, owned by the driver.
+pub(super) struct Queue {
+    receiver: mpsc::Receiver<RawEvent>,
+    shared: Arc<Shared>,
+}
+
+impl Funnel {
+    pub(super) fn new(events_max: usize, events_bytes_max: usize) -> (Self, Queue) {
+        let (sender, receiver) = mpsc::channel(events_max);
+        let shared =
+            Arc::new(Shared { sender: Mutex::new(Some(sender)), bytes: AtomicUsize::new(0), ended: OnceLock::new() });
+        (Self { shared: Arc::clone(&shared), events_bytes_max }, Queue { receiver, shared })
+    }
+
+    /// No more comes: the driver takes what waits and ends with this reason. The first reason counts.
+    pub(super) fn close(&self, reason: EndReason) {
+        let _ = self.shared.ended.set(reason);
+        self.shared.sender.lock().expect("no code panics while it holds the sender").take();
+    }
+
+    fn put(&self, event: RawEvent) {
+        let bytes = size(&event.value);
+        let waiting = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let sender = self.shared.sender.lock().expect("no code panics while it holds the sender").clone();
+        let Some(sender) = sender else { return };
+        if waiting > self.events_bytes_max || sender.try_send(event).is_err() {
+            // It cannot be pushed back on the sender, and dropping one event in silence would be worse than the end.
+            self.close(EndReason::TooManyRequests);
+        }
+    }
+}
+
+impl Inbox for Queue {
+    async fn next(&mut self) -> Option<Incoming> {
+        loop {
+            if self.shared.ended.get() == Some(&EndReason::TooManyRequests) {
+                return None;
+            }
+            let event = self.receiver.recv().await?;
+            self.shared.bytes.fetch_sub(size(&event.value), Ordering::Relaxed);
+            match packet(&event.value) {
+                Some(packet) => return Some(Incoming { packet, reply: event.reply }),
+                None => tracing::debug!("an event without a name was dropped"),
+            }
+        }
+    }
+
+    fn end_reason(&self) -> EndReason {
+        self.shared.ended.get().copied().unwrap_or(EndReason::TransportClosed)
+    }
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Str(text, attachments) => {
+            text.as_str().len() + attachments.iter().flatten().map(bytes::Bytes::len).sum::<usize>()
+        }
+        Value::Bytes(bytes) => bytes.len(),
+    }
+}
+
+/// An event's data is a JSON array whose first element is the name. Attachments stay placeholders: no dialect here takes any, so its
+/// decoder refuses them as values of the wrong type.
+fn packet(value: &Value) -> Option<AppPacket> {
+    let Value::Str(text, _) = value else { return None };
+    let mut items = serde_json::from_str::<Vec<Json>>(text.as_str()).ok()?.into_iter();
+    let Some(Json::String(name)) = items.next() else { return None };
+    Some(AppPacket::Event { name, args: items.collect() })
+}
+
+/// The extractor. It always "fails", after it has queued the event: so the engine spawns no task that would have nothing to do.
+pub(super) struct Queued;
+
+/// See [`Queued`].
+#[derive(Debug)]
+pub(super) struct AlreadyQueued;
+
+impl fmt::Display for AlreadyQueued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the event is queued; there is nothing left to do")
+    }
+}
+
+impl std::error::Error for AlreadyQueued {}
+
+impl<A: Adapter> FromMessage<A> for Queued {
+    type Error = AlreadyQueued;
+
+    fn from_message(socket: Arc<Socket<A>>, mut value: Value, ack_id: Option<i64>) -> Result<Self, AlreadyQueued> {
+        if let Some(funnel) = socket.extensions.get::<Funnel>() {
+            let reply = ack_id.and_then(|_| reply(&socket, &mut value, ack_id));
+            funnel.put(RawEvent { value, reply });
+        }
+        Err(AlreadyQueued)
+    }
+}
+
+fn reply<A: Adapter>(socket: &Arc<Socket<A>>, value: &mut Value, ack_id: Option<i64>) -> Option<Reply> {
+    let sender = AckSender::<A>::from_message_parts(socket, value, &ack_id).ok()?;
+    Some(Box::new(move |acknowledgement: &Acknowledgement| {
+        sender.send(acknowledgement).map_err(|problem| super::outbound::cannot_take(&problem))
+    }) as Box<dyn FnOnce(&Acknowledgement) -> Result<(), CannotTake> + Send>)
+}

@@ -1,0 +1,120 @@
+//! The Socket.IO engine of the ecosystem, `socketioxide`, behind the seam.
+//!
+//! What it does not do by itself is done here: order per client (`inbound.rs`), a public id that is not the session id, a bound in bytes
+//! and a way to end one client (`session.rs`), authentication before the CONNECT answer (`handshake.rs`). The crate's `tracing` feature
+//! stays off: at debug level it would print tokens.
+
+mod handshake;
+mod inbound;
+mod outbound;
+mod service;
+mod session;
+
+use std::{sync::Arc, time::Duration};
+
+use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler as _};
+
+pub use service::OxideService;
+
+use crate::{auth::Gate, chat::Hub, metrics::Metrics};
+use handshake::Door;
+use service::Elsewhere;
+use session::Sessions;
+
+/// The only namespace.
+const NAMESPACE: &str = "/";
+
+/// Sockets are closed one after the other by the engine; a peer that does not read must not hold up the others for longer than this.
+const ENGINE_CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// Clocks and bounds of the engine: plain data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OxideRules {
+    /// Time between two pings.
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take.
+    pub ping_timeout: Duration,
+    /// How long a client may stay outside of every namespace.
+    pub connect_timeout: Duration,
+    /// How long the move from polling to WebSocket may take.
+    pub upgrade_timeout: Duration,
+    /// Bytes of one packet, over whatever transport: a text of 4,096 characters, escaped in JSON, and some ids fit many times over.
+    pub packet_bytes_max: usize,
+    /// Binary attachments of one packet; no dialect here has any, and a stranger's are bounded.
+    pub attachments_max: usize,
+    /// Events of one client that wait for their turn; more is a flood.
+    pub events_waiting_max: usize,
+    /// The same in bytes.
+    pub events_waiting_bytes_max: usize,
+    /// Frames that wait for one client to read; more is a slow consumer.
+    pub frames_waiting_max: usize,
+    /// The same in bytes: a history of fifty long messages is one frame.
+    pub frames_waiting_bytes_max: u64,
+}
+
+impl Default for OxideRules {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            upgrade_timeout: Duration::from_secs(10),
+            packet_bytes_max: 100_000,
+            attachments_max: 10,
+            events_waiting_max: 8192,
+            events_waiting_bytes_max: 4 << 20,
+            frames_waiting_max: 8192,
+            frames_waiting_bytes_max: 8 << 20,
+        }
+    }
+}
+
+/// The engine at work.
+#[derive(Clone)]
+pub struct Oxide {
+    io: SocketIo,
+    service: OxideService,
+}
+
+impl Oxide {
+    /// An engine that serves `path` (without a final slash) and hands its connections to the hub.
+    #[must_use]
+    pub fn new(path: &'static str, rules: OxideRules, hub: Arc<Hub>, gate: Gate, metrics: Metrics) -> Self {
+        let parser = ParserConfig::common()
+            .max_incoming_binaries(rules.attachments_max)
+            .max_incoming_binary_buf_size(rules.packet_bytes_max)
+            .packet_completion_timeout(rules.connect_timeout);
+        // Engine limits by builder methods only: those inside `with_config` are overwritten at build.
+        let (service, io) = SocketIo::builder()
+            .req_path(path)
+            .ping_interval(rules.ping_interval)
+            .ping_timeout(rules.ping_timeout)
+            .connect_timeout(rules.connect_timeout)
+            .upgrade_timeout(rules.upgrade_timeout)
+            .max_payload(rules.packet_bytes_max as u64)
+            .ws_max_message_size(rules.packet_bytes_max)
+            .ws_max_frame_size(rules.packet_bytes_max)
+            .max_buffer_size(rules.frames_waiting_max)
+            .with_parser(parser)
+            .build_with_inner_svc(Elsewhere);
+        let sessions = Sessions::new(path, rules, service.clone());
+        let at_door = Arc::new(Door { hub, gate, metrics, rules, sessions: Arc::clone(&sessions) });
+        let handler = handshake::entered.with(move |socket, auth| at_door.let_in(socket, auth));
+        // The local adapter's namespace is ready at once: the future it returns has nothing to wait for.
+        let () = io.ns(NAMESPACE, handler);
+        Self { io, service: OxideService::new(service, sessions) }
+    }
+
+    /// The service that answers everything below the engine's path.
+    #[must_use]
+    pub fn service(&self) -> OxideService {
+        self.service.clone()
+    }
+
+    /// Closes all clients' connections, in good order as far as they read.
+    pub async fn close(&self) {
+        if tokio::time::timeout(ENGINE_CLOSE_MAX, self.io.close()).await.is_err() {
+            tracing::info!("some clients do not read: they are cut");
+        }
+    }
+}

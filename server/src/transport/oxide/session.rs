@@ -1,0 +1,180 @@
+//! Engine.IO sessions as streams: how much of what was queued has been taken, and how to end one of them from outside, both of which
+//! the engine does not offer.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use socketioxide::{TransportType, extract::SocketRef, service::SocketIoService};
+use tower::Service as _;
+
+use super::{OxideRules, service::Elsewhere};
+use crate::{
+    listener::{ConnectionHandle, CutReason},
+    transport::EndReason,
+};
+
+/// How long a client that was told to go may take to close by itself. The official client does so at once.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Refused attempts to enter on one engine connection; after that it is ended. The official client tries once and gives up.
+const REFUSALS_MAX: u32 = 5;
+
+/// The engine's own service.
+pub(super) type Engine = SocketIoService<Elsewhere>;
+
+/// The sessions that have shown their id, by it.
+pub(super) struct Sessions {
+    path: &'static str,
+    idle_max: Duration,
+    engine: Engine,
+    by_sid: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    sessions: HashMap<String, Arc<Session>>,
+    /// At this size, those that are over are looked for; so the table is bounded by twice the living ones.
+    clear_at: usize,
+}
+
+/// The table is not searched for dead entries below this size.
+const CLEAR_AT_MIN: usize = 256;
+
+/// One engine session.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Its WebSocket, from the start or after an upgrade.
+    stream: OnceLock<ConnectionHandle>,
+    /// Bytes of answers to polls.
+    polled_bytes: AtomicU64,
+    /// Attempts to enter that were refused.
+    refusals: AtomicU32,
+    /// Times that it entered.
+    entries: AtomicU32,
+    seen: Mutex<Instant>,
+}
+
+impl Session {
+    fn new() -> Self {
+        Self {
+            stream: OnceLock::new(),
+            polled_bytes: AtomicU64::new(0),
+            refusals: AtomicU32::new(0),
+            entries: AtomicU32::new(0),
+            seen: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Bytes that went out on this session, over whatever transport.
+    pub(super) fn drained_bytes(&self) -> u64 {
+        self.polled_bytes.load(Ordering::Relaxed) + self.stream.get().map_or(0, ConnectionHandle::bytes_out)
+    }
+
+    pub(super) fn polled(&self, bytes: u64) {
+        self.polled_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn upgraded_on(&self, stream: ConnectionHandle) {
+        let _ = self.stream.set(stream); // a session upgrades once
+    }
+
+    pub(super) fn entered(&self) -> u32 {
+        self.entries.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn entries(&self) -> u32 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// `true` when it was refused too often.
+    pub(super) fn refused(&self) -> bool {
+        self.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSALS_MAX
+    }
+
+    fn is_over(&self, idle_max: Duration) -> bool {
+        match self.stream.get() {
+            Some(stream) => !stream.is_open(),
+            None => self.seen.lock().expect("no code panics while it holds the time").elapsed() > idle_max,
+        }
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(path: &'static str, rules: OxideRules, engine: Engine) -> Arc<Self> {
+        let idle_max = rules.ping_interval + rules.ping_timeout + rules.connect_timeout;
+        Arc::new(Self { path, idle_max, engine, by_sid: Mutex::default() })
+    }
+
+    /// The session of this id; a new entry if it has not shown itself before. Only ids that the engine vouched for may be asked for.
+    pub(super) fn of(&self, sid: &str) -> Arc<Session> {
+        let mut table = self.table();
+        if table.sessions.len() >= table.clear_at.max(CLEAR_AT_MIN) {
+            table.sessions.retain(|_, session| !session.is_over(self.idle_max));
+            table.clear_at = table.sessions.len() * 2;
+        }
+        let session = table.sessions.entry(sid.to_owned()).or_insert_with(|| Arc::new(Session::new()));
+        *session.seen.lock().expect("no code panics while it holds the time") = Instant::now();
+        Arc::clone(session)
+    }
+
+    /// The session of a socket, with its stream where the session began on a WebSocket.
+    pub(super) fn of_socket(&self, socket: &SocketRef) -> Arc<Session> {
+        let session = self.of(socket.id.as_str());
+        if socket.transport_type() == TransportType::Websocket
+            && let Some(stream) = socket.req_parts().extensions.get::<ConnectionHandle>()
+        {
+            session.upgraded_on(stream.clone());
+        }
+        session
+    }
+
+    /// Ends a client's connection: told first where that makes sense, then cut or closed.
+    pub(super) async fn end(&self, socket: SocketRef, session: &Session, reason: EndReason) {
+        let cut = match reason {
+            EndReason::ClientLeft | EndReason::TransportClosed | EndReason::HeartbeatTimeout => return,
+            EndReason::ServerStopping => return, // the engine closes all of them together
+            EndReason::SlowConsumer => CutReason::QueueFull,
+            EndReason::TooManyRequests | EndReason::ProtocolViolation => CutReason::Flooding,
+            EndReason::TokenExpired => CutReason::Expired,
+        };
+        let told = socket.clone().disconnect().is_ok();
+        if told && reason == EndReason::TokenExpired {
+            tokio::time::sleep(GOODBYE).await;
+        }
+        self.close(&socket, session, cut).await;
+    }
+
+    /// Closes the engine connection of a client, whatever it does.
+    pub(super) async fn close(&self, socket: &SocketRef, session: &Session, reason: CutReason) {
+        if let Some(stream) = session.stream.get() {
+            stream.cut(reason);
+            return;
+        }
+        // Between polls there is no stream to cut: the engine is told in the client's name that it closes.
+        let uri = format!("{}/?EIO=4&transport=polling&sid={}", self.path, socket.id.as_str());
+        let Ok(request) = Request::post(uri).body(Full::new(Bytes::from_static(b"1"))) else { return };
+        let _ = self.engine.clone().call(request).await; // an error means that the session is over already
+    }
+
+    /// Closes an engine connection that has left every namespace and does not enter one again in time.
+    pub(super) async fn close_if_idle(&self, socket: &SocketRef, session: &Session, patience: Duration) {
+        let entries = session.entries();
+        tokio::time::sleep(patience).await;
+        if session.entries() == entries {
+            self.close(socket, session, CutReason::Shutdown).await;
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.by_sid.lock().expect("no code panics while it holds the sessions")
+    }
+}
