@@ -5,7 +5,9 @@ pub mod checkers;
 pub mod facts;
 pub mod history;
 pub mod plan;
+pub mod report;
 pub mod schedule;
+mod timeline;
 
 /// Why a run did not come about.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,8 @@ mod story;
 use serde::Serialize;
 
 pub use self::coverage::missed;
+#[cfg(test)]
+pub(crate) use self::story::Story;
 use crate::facts::Facts;
 
 /// A report lists at most this many findings of one promise, and says how many more there are: one cause breaks hundreds of deliveries.
@@ -103,7 +105,7 @@ fn seconds(at_us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{story::Story, *};
+    use super::*;
 
     #[test]
     fn a_run_in_which_everything_held_has_no_finding() {

@@ -235,3 +235,19 @@ impl Story {
 fn position(records: &[Record], what: &What) -> usize {
     records.iter().position(|record| record.what == *what).expect("the history has it")
 }
+
+impl Story {
+    /// The run as it is handed to the judge.
+    pub(crate) fn evidence(self, trouble: &[&str]) -> crate::report::Evidence {
+        crate::report::Evidence {
+            target: "a story".to_owned(),
+            backends: vec!["redis: none".to_owned()],
+            replay: "chatwright sim --seed 1".to_owned(),
+            schedule: self.schedule,
+            plan: self.plan,
+            records: self.records,
+            trouble: trouble.iter().map(|&reason| reason.to_owned()).collect(),
+            elapsed: std::time::Duration::from_secs(6),
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! What a run came to: the verdict and everything behind it. Judging is pure: the same evidence gives the same report.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    checkers::{self, Checked},
+    facts::{Facts, Outcome},
+    history::{RECORDS_MAX, Record, Source},
+    plan::Plan,
+    schedule::Schedule,
+};
+
+/// A message that is sent this much later than planned was held up by the machine, not by the server: the run did not happen as drawn.
+const LAG_MAX: Duration = Duration::from_secs(1);
+
+/// What a run says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every promise held, and the run really met what it was made for.
+    Pass,
+    /// A promise was broken.
+    Fail,
+    /// No promise was broken, but the run did not meet what it was made for.
+    Inconclusive,
+    /// The run did not happen as planned and says nothing.
+    Invalid,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Inconclusive => "INCONCLUSIVE",
+            Self::Invalid => "INVALID",
+        })
+    }
+}
+
+/// Everything that a run leaves behind, before it is judged.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The name of the system under test.
+    pub target: String,
+    /// What really ran behind it, such as `redis: redis:7.4`.
+    pub backends: Vec<String>,
+    /// The command that runs it again.
+    pub replay: String,
+    /// What went wrong.
+    pub schedule: Schedule,
+    /// What was said.
+    pub plan: Plan,
+    /// What happened.
+    pub records: Vec<Record>,
+    /// What the simulator itself could not do.
+    pub trouble: Vec<String>,
+    /// Wall time of everything.
+    pub elapsed: Duration,
+}
+
+/// A run, judged.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What the run says.
+    pub verdict: Verdict,
+    /// Why it is neither a pass nor a fail.
+    pub reasons: Vec<String>,
+    /// The name of the system under test.
+    pub target: String,
+    /// What really ran behind it.
+    pub backends: Vec<String>,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// The command that runs it again.
+    pub replay: String,
+    /// Wall time of everything.
+    pub elapsed_ms: u64,
+    /// Numbers.
+    pub totals: Totals,
+    /// Each promise with its breaches.
+    pub checks: Vec<Checked>,
+    /// What went wrong on purpose.
+    pub schedule: Schedule,
+    /// Who talked, where and what.
+    pub plan: Plan,
+    /// What happened.
+    pub history: Vec<Record>,
+}
+
+/// The numbers of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Messages sent.
+    pub sent: usize,
+    /// Of these, confirmed.
+    pub confirmed: usize,
+    /// Of these, surely without effect.
+    pub refused: usize,
+    /// Of these, nobody knows.
+    pub unknown: usize,
+    /// Messages heard, over all bots.
+    pub heard: usize,
+    /// Of these, read from the history after a return.
+    pub caught_up: usize,
+    /// How often a bot came back.
+    pub returns: usize,
+    /// From sending to hearing, live.
+    pub delivery: Latency,
+    /// From sending to the confirmation.
+    pub confirmation: Latency,
+}
+
+/// Percentiles in microseconds; zeros where there was nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// Half of them took at most this long.
+    pub p50_us: u64,
+    /// All but one in a hundred.
+    pub p99_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+impl Latency {
+    fn of(mut samples: Vec<u64>) -> Self {
+        samples.sort_unstable();
+        let at = |percent: usize| {
+            samples.get((samples.len() * percent / 100).min(samples.len().saturating_sub(1))).copied().unwrap_or(0)
+        };
+        Self { p50_us: at(50), p99_us: at(99), max_us: samples.last().copied().unwrap_or(0) }
+    }
+}
+
+impl Report {
+    /// Judges a run.
+    #[must_use]
+    pub fn judge(evidence: Evidence) -> Self {
+        let facts = Facts::read(&evidence.plan, &evidence.schedule, &evidence.records);
+        let checks = checkers::check(&facts);
+        let totals = totals(&facts);
+        let mut trouble = evidence.trouble.clone();
+        trouble.extend(unfit(&facts, evidence.records.len()));
+        let missed = checkers::missed(&facts);
+        let (verdict, reasons) = if !trouble.is_empty() {
+            (Verdict::Invalid, trouble)
+        } else if checks.iter().any(|checked| checked.broken > 0) {
+            (Verdict::Fail, Vec::new())
+        } else if !missed.is_empty() {
+            (Verdict::Inconclusive, missed)
+        } else {
+            (Verdict::Pass, Vec::new())
+        };
+        Self {
+            verdict,
+            reasons,
+            target: evidence.target,
+            backends: evidence.backends,
+            seed: evidence.schedule.seed,
+            replay: evidence.replay,
+            elapsed_ms: u64::try_from(evidence.elapsed.as_millis()).unwrap_or(u64::MAX),
+            totals,
+            checks,
+            schedule: evidence.schedule,
+            plan: evidence.plan,
+            history: evidence.records,
+        }
+    }
+
+    /// The report as JSON, the whole history included.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a report has only numbers and texts")
+    }
+
+    /// The report as one self-contained HTML page with the timeline.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        crate::timeline::page(self)
+    }
+}
+
+/// Why a run says nothing, seen from its own record.
+fn unfit(facts: &Facts<'_>, records: usize) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if records > RECORDS_MAX {
+        reasons.push(format!("the history has more than {RECORDS_MAX} records: run shorter"));
+    }
+    let lags = facts
+        .plan
+        .sends
+        .iter()
+        .zip(&facts.ops)
+        .filter_map(|(send, op)| Some(op.invoked_us?.saturating_sub(send.at_ms * 1_000)));
+    if let Some(lag_us) = lags.max().filter(|lag_us| u128::from(*lag_us) > LAG_MAX.as_micros()) {
+        reasons.push(format!("a message was sent {} ms later than planned: this machine is too busy", lag_us / 1_000));
+    }
+    if facts.ops.iter().all(|op| op.invoked_us.is_none()) {
+        reasons.push("nothing was sent".to_owned());
+    }
+    reasons
+}
+
+fn totals(facts: &Facts<'_>) -> Totals {
+    let sent: Vec<_> = facts.ops.iter().filter(|op| op.invoked_us.is_some()).collect();
+    let count = |wanted: fn(Outcome) -> bool| sent.iter().filter(|op| wanted(op.outcome)).count();
+    let heard: Vec<_> = facts.heard.iter().flatten().collect();
+    let confirmation = sent.iter().filter_map(|op| match op.outcome {
+        Outcome::Confirmed(at_us) => Some(at_us.saturating_sub(op.invoked_us?)),
+        Outcome::Refused | Outcome::Unknown => None,
+    });
+    let live = heard.iter().filter(|message| message.source == Source::Live);
+    let delivery = live.filter_map(|message| Some(message.at_us.saturating_sub(facts.ops[message.op?].invoked_us?)));
+    Totals {
+        sent: sent.len(),
+        confirmed: count(|outcome| matches!(outcome, Outcome::Confirmed(_))),
+        refused: count(|outcome| outcome == Outcome::Refused),
+        unknown: count(|outcome| outcome == Outcome::Unknown),
+        heard: heard.len(),
+        caught_up: heard.iter().filter(|message| message.source == Source::CatchUp).count(),
+        returns: facts.spans.iter().map(|spans| spans.len().saturating_sub(1)).sum(),
+        delivery: Latency::of(delivery.collect()),
+        confirmation: Latency::of(confirmation.collect()),
+    }
+}
+
+impl fmt::Display for Report {
+    /// The report as a reader of a terminal wants it: what went wrong on purpose, what held, the verdict, the way to see it again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let totals = &self.totals;
+        writeln!(f, "{} instances of {}; {}", self.schedule.instances, self.target, self.backends.join(", "))?;
+        for fault in &self.schedule.faults {
+            writeln!(f, "  at {:>6} ms  {fault}", fault.at_ms)?;
+        }
+        writeln!(
+            f,
+            "{} messages sent: {} confirmed, {} refused, {} without an answer; heard {} times, {} of them after one of {} returns",
+            totals.sent,
+            totals.confirmed,
+            totals.refused,
+            totals.unknown,
+            totals.heard,
+            totals.caught_up,
+            totals.returns
+        )?;
+        writeln!(
+            f,
+            "delivery p50 {}, p99 {}, max {}",
+            millis(totals.delivery.p50_us),
+            millis(totals.delivery.p99_us),
+            millis(totals.delivery.max_us)
+        )?;
+        for checked in &self.checks {
+            let mark = if checked.broken == 0 { "held  " } else { "BROKEN" };
+            writeln!(f, "  {mark}  {}", checked.promise)?;
+            for finding in &checked.findings {
+                writeln!(f, "            {}", finding.text)?;
+            }
+            if checked.broken > checked.findings.len() {
+                writeln!(f, "            and {} more", checked.broken - checked.findings.len())?;
+            }
+        }
+        for reason in &self.reasons {
+            writeln!(f, "  {reason}")?;
+        }
+        writeln!(f, "seed {}; again: {}", self.seed, self.replay)?;
+        write!(f, "{}", self.verdict)
+    }
+}
+
+/// Microseconds as milliseconds for people.
+pub(crate) fn millis(us: u64) -> String {
+    format!("{}.{} ms", us / 1_000, us / 100 % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{checkers::Story, history::What};
+
+    fn judge(story: Story, trouble: &[&str]) -> Report {
+        Report::judge(story.evidence(trouble))
+    }
+
+    fn with_faults() -> Story {
+        let mut story = Story::good();
+        story.fault_during(5, 8);
+        story.away(1, 5, 8, Some(Source::CatchUp));
+        story
+    }
+
+    #[test]
+    fn a_run_that_met_its_faults_and_held_passes() {
+        let report = judge(with_faults(), &[]);
+        assert_eq!((report.verdict, report.reasons.as_slice()), (Verdict::Pass, &[] as &[String]));
+        assert_eq!((report.totals.sent, report.totals.confirmed, report.totals.returns), (180, 180, 1));
+        assert!(report.totals.caught_up > 0 && report.totals.delivery.p50_us > 0);
+    }
+
+    #[test]
+    fn a_broken_promise_is_a_fail_even_when_something_was_not_met() {
+        let mut story = Story::good();
+        story.forget_delivery(7, 1);
+        story.fault_after_the_traffic();
+        assert_eq!(judge(story, &[]).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_run_that_did_not_meet_its_faults_is_inconclusive_and_says_why() {
+        let mut story = Story::good();
+        story.fault_after_the_traffic();
+        let report = judge(story, &[]);
+        assert_eq!(report.verdict, Verdict::Inconclusive);
+        assert!(!report.reasons.is_empty());
+    }
+
+    #[test]
+    fn trouble_of_the_simulator_makes_a_run_invalid_whatever_it_found() {
+        let mut story = Story::good();
+        story.forget_delivery(7, 1);
+        let report = judge(story, &["failed to kill instance 1: no such process"]);
+        assert_eq!(report.verdict, Verdict::Invalid);
+        assert!(report.reasons[0].contains("instance 1"));
+    }
+
+    #[test]
+    fn a_run_whose_messages_left_much_too_late_is_invalid() {
+        let mut story = with_faults();
+        for record in &mut story.records {
+            if matches!(record.what, What::Invoked { op: 10 }) {
+                record.at_us += 1_500_000;
+            }
+        }
+        let report = judge(story, &[]);
+        assert_eq!(report.verdict, Verdict::Invalid);
+        assert!(report.reasons[0].contains("later than planned"), "{:?}", report.reasons);
+    }
+
+    #[test]
+    fn the_text_names_faults_promises_seed_and_the_command_to_see_it_again() {
+        let text = judge(with_faults(), &[]).to_string();
+        for part in ["kill instance 1", "held    nobody outside a room hears it", "seed 1", "chatwright sim", "PASS"] {
+            assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn percentiles_are_samples_that_were_seen() {
+        assert_eq!(Latency::of((1..=100).collect()), Latency { p50_us: 51, p99_us: 100, max_us: 100 });
+        assert_eq!(Latency::of(Vec::new()), Latency::default());
+        assert_eq!(Latency::of(vec![7]), Latency { p50_us: 7, p99_us: 7, max_us: 7 });
+    }
+}
