@@ -7,3 +7,4 @@ pub mod outcome;
 pub mod target;
 pub mod tokens;
 mod wire;
+pub mod report;

@@ -18,6 +18,17 @@ pub enum Level {
     Must,
 }
 
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::May => "MAY",
+            Self::Ref => "REF",
+            Self::Should => "SHOULD",
+            Self::Must => "MUST",
+        })
+    }
+}
+
 /// A clause's citation, such as `rooms/5.1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

@@ -1,0 +1,288 @@
+//! The report for people who look closely: one page that needs nothing else, not even a network.
+
+mod conversation;
+mod coverage;
+
+use std::collections::BTreeMap;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{
+    Coverage, Standing, Summary, clause, standings,
+    words::{clipped, filter_of, rerun_command, show_elapsed},
+};
+use crate::outcome::{CaseReport, ClauseId, Failure, Phase, RunReport, Verdict};
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// A text of a step or a packet that is longer is cut: the page has to stay readable, and small enough to mail.
+const TEXT_CHARS_MAX: usize = 4000;
+
+/// The groups of cases in the order of their urgency.
+const GROUPS: [(Verdict, &str); 6] = [
+    (Verdict::Fail, "Failed"),
+    (Verdict::UnexpectedPass, "Passed although listed as failing"),
+    (Verdict::NonStrict, "Not strict"),
+    (Verdict::KnownFailure, "Known failures"),
+    (Verdict::NotRun, "Not run"),
+    (Verdict::Pass, "Passed"),
+];
+
+/// The whole page.
+#[must_use]
+pub fn render(report: &RunReport) -> String {
+    let summary = Summary::of(report);
+    let standings = standings(report);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (summary.last_line()) " · " (report.target) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#cases" { "Skip to the cases" }
+                (head(report, &summary))
+                main {
+                    (tiles(report, &summary))
+                    (filter(&summary))
+                    section #cases aria-label="Cases" {
+                        @for (verdict, heading) in GROUPS { (group(report, verdict, heading)) }
+                        p #nothing hidden { "No case matches the filter." }
+                    }
+                    (coverage::section(report, &standings))
+                }
+                footer { "Made by chatwright " (report.version) ". The seed of this run was " (report.seed) "." }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn head(report: &RunReport, summary: &Summary) -> Markup {
+    let total = report.cases.len().max(1);
+    html! {
+        header.top {
+            div.wide {
+                p.brand { "chatwright check" }
+                h1 { (report.target) }
+                p.about {
+                    span { "dialect " b { (report.dialect) } }
+                    @if report.origin != report.target { span { code { (report.origin) } } }
+                    span { (report.cases.len()) " cases in " (show_elapsed(report.elapsed)) }
+                    span { "seed " (report.seed) }
+                    @if report.strict { span { "strict" } }
+                }
+                p.outcome.bad[summary.failed > 0] { (summary.last_line()) }
+                div.bar role="img" aria-label=(summary.last_line()) {
+                    @for (verdict, heading) in GROUPS {
+                        @let count = report.cases.iter().filter(|case| case.verdict == verdict).count();
+                        @if count > 0 {
+                            span class=(class(verdict)) title={ (heading) ": " (count) } style={ "flex:" (count * 1000 / total + 1) } {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tiles(report: &RunReport, summary: &Summary) -> Markup {
+    let (wire, deployment) = (Coverage::wire_must(report), Coverage::deployment(report));
+    let tile =
+        |count: String, what: &str, class: &str| html! { div.tile.{ (class) } { b { (count) } span { (what) } } };
+    html! {
+        section.tiles aria-label="Summary" {
+            (tile(summary.passed.to_string(), "passed", "pass"))
+            (tile(summary.failed.to_string(), "failed", if summary.failed > 0 { "fail" } else { "none" }))
+            (tile(summary.non_strict.to_string(), "not strict", if summary.non_strict > 0 { "nonstrict" } else { "none" }))
+            (tile(summary.known_failures.to_string(), "known failures", if summary.known_failures > 0 { "known" } else { "none" }))
+            (tile(summary.not_run.to_string(), "not run", if summary.not_run > 0 { "notrun" } else { "none" }))
+            (tile(summary.unproven.to_string(), "unproven", if summary.unproven > 0 { "nonstrict" } else { "none" }))
+            @if wire.clauses > 0 {
+                (tile(format!("{} %", wire.percent()), &format!("of {} wire MUST clauses named by cases", wire.clauses), "cover"))
+            }
+            @if deployment.clauses > 0 {
+                (tile(format!("{} %", deployment.percent()), &format!("of {} deployment clauses named by probes", deployment.clauses), "cover"))
+            }
+        }
+        @if !report.adapted.is_empty() {
+            section.adapted {
+                h2 { "Adapted" }
+                ul { @for line in &report.adapted { li { (prose(line)) } } }
+            }
+        }
+    }
+}
+
+fn filter(summary: &Summary) -> Markup {
+    let counts = [
+        (Verdict::Fail, summary.failed - summary.unexpected_passes),
+        (Verdict::UnexpectedPass, summary.unexpected_passes),
+        (Verdict::NonStrict, summary.non_strict),
+        (Verdict::KnownFailure, summary.known_failures),
+        (Verdict::NotRun, summary.not_run),
+        (Verdict::Pass, summary.passed),
+    ];
+    html! {
+        form.filter role="search" onsubmit="return false" {
+            label for="find" { "Filter" }
+            input #find type="search" placeholder="a name, a clause, a word" autocomplete="off" aria-controls="cases";
+            div.chips role="group" aria-label="Verdicts shown" {
+                @for (verdict, count) in counts {
+                    @if count > 0 {
+                        button.chip.{ (class(verdict)) } type="button" aria-pressed="true" data-verdict=(class(verdict)) { (word(verdict)) " " (count) }
+                    }
+                }
+                button.chip.plain type="button" #fold aria-pressed="false" { "open all" }
+            }
+            output #shown for="find" {}
+        }
+    }
+}
+
+fn group(report: &RunReport, verdict: Verdict, heading: &str) -> Markup {
+    let mut by_folder: BTreeMap<&str, Vec<&CaseReport>> = BTreeMap::new();
+    for case in report.cases.iter().filter(|case| case.verdict == verdict) {
+        by_folder.entry(case.name.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default().push(case);
+    }
+    let count: usize = by_folder.values().map(Vec::len).sum();
+    html! {
+        @if count > 0 {
+            section.group data-group=(class(verdict)) {
+                h2 { (heading) " " small { (count) } }
+                @for (folder, cases) in by_folder {
+                    @if verdict == Verdict::Pass && !folder.is_empty() { h3 { (folder) } }
+                    @for case in cases { (self::case(report, case)) }
+                }
+            }
+        }
+    }
+}
+
+fn case(report: &RunReport, case: &CaseReport) -> Markup {
+    let open = matches!(case.verdict, Verdict::Fail);
+    let clauses: Vec<&str> = case.clauses.iter().map(|clause| clause.0.as_str()).collect();
+    let search = format!("{} {} {}", case.name, case.title, clauses.join(" ")).to_lowercase();
+    html! {
+        details.case.{ (class(case.verdict)) } id=(anchor(&case.name)) data-verdict=(class(case.verdict)) data-search=(search) open[open] {
+            summary {
+                span.pill.{ (class(case.verdict)) } { (word(case.verdict)) }
+                span.name { (case.name) }
+                span.title { (case.title) }
+                @if !case.proven { span.mark title="no wrong server is known that this case catches" { "unproven" } }
+                span.took { (show_elapsed(case.elapsed)) }
+            }
+            div.body {
+                p.cites { "proves " @for id in &case.clauses { (cite(report, id)) " " } }
+                @if let Some(reason) = &case.reason { p.reason { (reason) } }
+                @if let Some(failure) = &case.failure { (self::failure(report, case, failure)) }
+                div.two {
+                    (source(case))
+                    @if case.transcript.entries.is_empty() { p.quiet { "Nothing was said." } } @else { (conversation::draw(case)) }
+                }
+            }
+        }
+    }
+}
+
+fn failure(report: &RunReport, case: &CaseReport, failure: &Failure) -> Markup {
+    let place = match failure.phase {
+        Phase::Preamble => "in a preamble: this says nothing about the clauses of the case",
+        Phase::Step => "at this step",
+        Phase::End => "at the end of the case",
+    };
+    html! {
+        div.failure {
+            @if let Some(clause) = clause(report, &failure.clause) {
+                blockquote { (cite(report, &failure.clause)) " " b { (failure.level) } " " (prose(&clause.text)) }
+            } @else {
+                p { (cite(report, &failure.clause)) " " b { (failure.level) } }
+            }
+            dl {
+                dt { "line " (failure.line) } dd { code { (clipped(&failure.step, TEXT_CHARS_MAX)) } " " span.quiet { (place) } }
+                dt.good { "expected" } dd { code { (clipped(&failure.expected, TEXT_CHARS_MAX)) } }
+                dt.bad { "got" } dd { code { (clipped(&failure.got, TEXT_CHARS_MAX)) } }
+                @if !failure.why.is_empty() { dt.bad { "differs" } dd { code { (clipped(&failure.why, TEXT_CHARS_MAX)) } } }
+            }
+            p.rerun { code { (rerun_command(report, &case.name)) } button.copy type="button" hidden { "copy" } }
+        }
+    }
+}
+
+fn source(case: &CaseReport) -> Markup {
+    let failed = case.failure.as_ref().map(|failure| failure.line);
+    html! {
+        figure.source {
+            figcaption { (filter_of(&case.name)) ".case" }
+            ol {
+                @for (i, line) in case.source.lines().enumerate() {
+                    @let number = u32::try_from(i + 1).unwrap_or(u32::MAX);
+                    li.at[failed == Some(number)].note[line.starts_with('#')] data-line=(number) { (clipped(line, TEXT_CHARS_MAX)) }
+                }
+            }
+        }
+    }
+}
+
+fn cite(report: &RunReport, id: &ClauseId) -> Markup {
+    let title = clause(report, id).map(|clause| clause.text.as_str());
+    html! { a.cite href={ "#" (clause_anchor(id)) } title=[title] { (id.0) } }
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::NonStrict => "nonstrict",
+        Verdict::KnownFailure => "known",
+        Verdict::UnexpectedPass => "surprise",
+        Verdict::NotRun => "notrun",
+    }
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::NonStrict => "not strict",
+        Verdict::KnownFailure => "known",
+        Verdict::UnexpectedPass => "surprise",
+        Verdict::NotRun => "not run",
+    }
+}
+
+fn standing_class(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Broken => "fail",
+        Standing::NotKept => "nonstrict",
+        Standing::Held => "pass",
+        Standing::NotJudged | Standing::Unnamed => "notrun",
+    }
+}
+
+/// Words with code between backticks.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+/// An id that is a plain word in a URL.
+fn anchor(name: &str) -> String {
+    format!("case-{}", slug(name))
+}
+
+fn clause_anchor(id: &ClauseId) -> String {
+    format!("clause-{}", slug(&id.0))
+}
+
+fn slug(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
+}

@@ -1,0 +1,150 @@
+//! The report for programs. Its own structs, so that the format changes only on purpose; durations are milliseconds.
+
+use serde::Serialize;
+
+use super::{Coverage, Standing, Summary, standings, words::rerun_command};
+use crate::outcome::{CaseReport, Entry, EntryKind, Failure, Level, Phase, RunReport, Verdict};
+
+/// Changes when a field changes its meaning or goes away; not when one is added.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct Run<'a> {
+    format: u32,
+    version: &'a str,
+    target: &'a str,
+    origin: &'a str,
+    adapted: &'a [String],
+    dialect: &'a str,
+    seed: u64,
+    strict: bool,
+    elapsed_ms: u128,
+    summary: Summary,
+    coverage: Coverages,
+    cases: Vec<Case<'a>>,
+    clauses: Vec<Clause<'a>>,
+}
+
+#[derive(Serialize)]
+struct Coverages {
+    wire_must: Coverage,
+    deployment: Coverage,
+}
+
+#[derive(Serialize)]
+struct Case<'a> {
+    name: &'a str,
+    title: &'a str,
+    verdict: Verdict,
+    clauses: Vec<&'a str>,
+    proven: bool,
+    elapsed_ms: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failed<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerun: Option<String>,
+    transcript: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    phase: Phase,
+    line: u32,
+    step: &'a str,
+    clause: &'a str,
+    level: Level,
+    expected: &'a str,
+    got: &'a str,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    at_ms: u128,
+    actor: &'a str,
+    kind: EntryKind,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Clause<'a> {
+    id: &'a str,
+    level: Level,
+    kind: &'static str,
+    text: &'a str,
+    standing: Standing,
+    cases: &'a [String],
+}
+
+/// The report as indented JSON with a newline at its end.
+#[must_use]
+pub fn render(report: &RunReport) -> String {
+    let standings = standings(report);
+    let clause =
+        |clause: &'_ crate::outcome::ClauseReport| standings.get(&clause.id).copied().unwrap_or(Standing::Unnamed);
+    let run = Run {
+        format: FORMAT,
+        version: &report.version,
+        target: &report.target,
+        origin: &report.origin,
+        adapted: &report.adapted,
+        dialect: &report.dialect,
+        seed: report.seed,
+        strict: report.strict,
+        elapsed_ms: report.elapsed.as_millis(),
+        summary: Summary::of(report),
+        coverage: Coverages { wire_must: Coverage::wire_must(report), deployment: Coverage::deployment(report) },
+        cases: report.cases.iter().map(|c| case(report, c)).collect(),
+        clauses: report
+            .clauses
+            .iter()
+            .map(|c| Clause {
+                id: &c.id.0,
+                level: c.level,
+                kind: if c.wire { "wire" } else { "deployment" },
+                text: &c.text,
+                standing: clause(c),
+                cases: &c.cases,
+            })
+            .collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&run).expect("strings, numbers and lists are always JSON");
+    text.push('\n');
+    text
+}
+
+fn case<'a>(report: &RunReport, case: &'a CaseReport) -> Case<'a> {
+    Case {
+        name: &case.name,
+        title: &case.title,
+        verdict: case.verdict,
+        clauses: case.clauses.iter().map(|clause| clause.0.as_str()).collect(),
+        proven: case.proven,
+        elapsed_ms: case.elapsed.as_millis(),
+        reason: case.reason.as_deref(),
+        failure: case.failure.as_ref().map(failed),
+        rerun: case.failure.is_some().then(|| rerun_command(report, &case.name)),
+        transcript: case.transcript.entries.iter().map(line).collect(),
+    }
+}
+
+fn failed(failure: &Failure) -> Failed<'_> {
+    Failed {
+        phase: failure.phase,
+        line: failure.line,
+        step: &failure.step,
+        clause: &failure.clause.0,
+        level: failure.level,
+        expected: &failure.expected,
+        got: &failure.got,
+        why: &failure.why,
+    }
+}
+
+fn line(entry: &Entry) -> Line<'_> {
+    Line { at_ms: entry.at.as_millis(), actor: &entry.actor, kind: entry.kind, text: &entry.text, line: entry.line }
+}

@@ -1,0 +1,86 @@
+//! The report for CI: JUnit XML, which every CI system reads.
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{
+    clause,
+    words::{rerun_command, transcript_line},
+};
+use crate::outcome::{CaseReport, RunReport, Verdict};
+
+/// The report as JUnit XML: one suite per folder of cases. Known failures and cases not run are *skipped*; a SHOULD that is kept
+/// otherwise is a success that says so.
+#[must_use]
+pub fn render(report: &RunReport) -> String {
+    let mut junit = Report::new(format!("chatwright check: {}", report.target));
+    junit.set_time(report.elapsed);
+    let mut suites: Vec<TestSuite> = Vec::new();
+    for case in &report.cases {
+        let folder = case.name.rsplit_once('/').map_or("cases", |(folder, _)| folder);
+        if suites.last().is_none_or(|suite| suite.name.as_str() != folder) {
+            suites.push(TestSuite::new(folder));
+        }
+        if let Some(suite) = suites.last_mut() {
+            suite.add_test_case(test_case(report, case, folder));
+        }
+    }
+    junit.add_test_suites(suites);
+    junit.to_string().expect("the names and texts of a report can be written as XML")
+}
+
+fn test_case(report: &RunReport, case: &CaseReport, folder: &str) -> TestCase {
+    let status = match case.verdict {
+        Verdict::Pass | Verdict::NonStrict => TestCaseStatus::success(),
+        Verdict::Fail => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("expectation").set_message(headline(case)).set_description(description(report, case));
+            status
+        }
+        Verdict::UnexpectedPass => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("unexpected-pass").set_message("passed although the target file lists it as failing");
+            status
+        }
+        Verdict::KnownFailure | Verdict::NotRun => {
+            let mut status = TestCaseStatus::skipped();
+            let kind = if case.verdict == Verdict::NotRun { "not run" } else { "known failure" };
+            status.set_message(format!("{kind}: {}", case.reason.as_deref().unwrap_or("no reason given")));
+            status
+        }
+    };
+    let mut test = TestCase::new(case.name.clone(), status);
+    test.set_classname(folder.replace('/', ".")).set_time(case.elapsed);
+    if case.verdict == Verdict::NonStrict {
+        test.set_system_out(format!("not strict: {}\n{}", headline(case), description(report, case)));
+    }
+    test
+}
+
+fn headline(case: &CaseReport) -> String {
+    match &case.failure {
+        Some(failure) => {
+            format!("{}, line {}: expected {}, got {}", failure.clause.0, failure.line, failure.expected, failure.got)
+        }
+        None => case.reason.clone().unwrap_or_else(|| case.title.clone()),
+    }
+}
+
+fn description(report: &RunReport, case: &CaseReport) -> String {
+    let mut text = format!("{}\n", case.title);
+    if let Some(failure) = &case.failure {
+        let words = clause(report, &failure.clause).map_or("", |clause| clause.text.as_str());
+        text.push_str(&format!(
+            "{} {}: {words}\n\nline {}: {}\nexpected: {}\ngot:      {}\n",
+            failure.clause.0, failure.level, failure.line, failure.step, failure.expected, failure.got
+        ));
+        if !failure.why.is_empty() {
+            text.push_str(&format!("differs:  {}\n", failure.why));
+        }
+        text.push('\n');
+    }
+    for entry in &case.transcript.entries {
+        text.push_str(&format!("{:>6} ms  {}\n", entry.at.as_millis(), transcript_line(entry)));
+    }
+    text.push_str(&format!("\n{}\n", rerun_command(report, &case.name)));
+    text
+}

@@ -1,0 +1,326 @@
+//! The report for the terminal: only what matters, failures in full, and the counts at the very end.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::{
+    Coverage, Summary, clause, names,
+    words::{clipped, filter_of, rerun_command, show_elapsed, transcript_line},
+};
+use crate::outcome::{CaseReport, EntryKind, Failure, Phase, RunReport, Verdict};
+
+/// What a stretch of text is; a style decides how that looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Something to read first.
+    Heading,
+    /// It is well.
+    Good,
+    /// It is not.
+    Bad,
+    /// It may be.
+    Doubtful,
+    /// What surrounds the rest.
+    Quiet,
+    /// What can be copied and run.
+    Command,
+}
+
+/// How roles look.
+pub trait Style {
+    /// The text with whatever makes it look so around it.
+    fn paint(&self, role: Role, text: &str) -> String;
+}
+
+/// No colours: for files, pipes and `NO_COLOR`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+impl Style for Plain {
+    fn paint(&self, _role: Role, text: &str) -> String {
+        text.to_owned()
+    }
+}
+
+/// The sixteen colours that every terminal has, in the shades that its owner chose.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ansi;
+
+impl Style for Ansi {
+    fn paint(&self, role: Role, text: &str) -> String {
+        let code = match role {
+            Role::Heading => "1",
+            Role::Good => "32",
+            Role::Bad => "1;31",
+            Role::Doubtful => "33",
+            Role::Quiet => "2",
+            Role::Command => "36",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// Lines of a transcript around its end that are shown; the HTML report has all of them.
+const TRANSCRIPT_LINES_MAX: usize = 60;
+/// Longer lines are cut.
+const LINE_CHARS_MAX: usize = 400;
+/// Failures shown in full; a server that fails everything is not helped by a thousand transcripts.
+const FULL_FAILURES_MAX: usize = 20;
+/// Names in one list.
+const NAMES_MAX: usize = 12;
+
+/// The whole report; its last line is `N passed, N failed`, with `, N not run` where so.
+#[must_use]
+pub fn render(report: &RunReport, style: &dyn Style) -> String {
+    let mut page = Page { report, style, text: String::new() };
+    page.head();
+    page.failures();
+    page.surprises();
+    page.non_strict();
+    page.known_failures();
+    page.not_run();
+    page.unproven();
+    page.coverage();
+    page.last_line();
+    page.text
+}
+
+struct Page<'a> {
+    report: &'a RunReport,
+    style: &'a dyn Style,
+    text: String,
+}
+
+impl Page<'_> {
+    fn line(&mut self, text: impl AsRef<str>) {
+        self.text.push_str(text.as_ref().trim_end());
+        self.text.push('\n');
+    }
+
+    fn paint(&self, role: Role, text: impl AsRef<str>) -> String {
+        self.style.paint(role, text.as_ref())
+    }
+
+    fn with(&self, verdict: Verdict) -> Vec<CaseReport> {
+        self.report.cases.iter().filter(|case| case.verdict == verdict).cloned().collect()
+    }
+
+    fn head(&mut self) {
+        let report = self.report;
+        let strict = if report.strict { ", strict" } else { "" };
+        let about = format!(
+            "{} cases in {}, dialect {}, seed {}{strict}",
+            report.cases.len(),
+            show_elapsed(report.elapsed),
+            report.dialect,
+            report.seed
+        );
+        let name = self.paint(Role::Heading, &report.target);
+        let origin = if report.origin == report.target {
+            String::new()
+        } else {
+            self.paint(Role::Quiet, format!(" ({})", report.origin))
+        };
+        self.line(format!("{name}{origin}: {about}"));
+        for adapted in &report.adapted {
+            let line = self.paint(Role::Quiet, format!("  adapted: {adapted}"));
+            self.line(line);
+        }
+    }
+
+    fn failures(&mut self) {
+        let failed = self.with(Verdict::Fail);
+        for case in failed.iter().take(FULL_FAILURES_MAX) {
+            self.failure(case);
+        }
+        if failed.len() > FULL_FAILURES_MAX {
+            let rest = names(&failed[FULL_FAILURES_MAX..]);
+            self.line("");
+            let heading = self.paint(Role::Bad, format!("and {} more failed", failed.len() - FULL_FAILURES_MAX));
+            self.line(heading);
+            self.name_list(rest.into_iter());
+        }
+    }
+
+    fn failure(&mut self, case: &CaseReport) {
+        self.line("");
+        let head = format!("{} {}", self.paint(Role::Bad, "FAIL"), self.paint(Role::Heading, &case.name));
+        self.line(head);
+        self.line(format!("  {}", case.title));
+        let Some(failure) = &case.failure else {
+            self.line(format!("  {}", case.reason.as_deref().unwrap_or("without a reason")));
+            return;
+        };
+        let words = clause(self.report, &failure.clause).map_or("(not in the SPEC)", |clause| clause.text.as_str());
+        let citation = self.paint(Role::Doubtful, format!("{} {}", failure.clause.0, failure.level));
+        self.line(format!("  {citation} {words}"));
+        self.line("");
+        self.difference(failure);
+        self.line("");
+        self.transcript(case, failure);
+        self.line("");
+        let command = self.paint(Role::Command, rerun_command(self.report, &case.name));
+        self.line(format!("  {command}"));
+    }
+
+    fn difference(&mut self, failure: &Failure) {
+        let place = match failure.phase {
+            Phase::Preamble => format!("line {} (preamble: says nothing about the clauses of the case)", failure.line),
+            Phase::Step => format!("line {}", failure.line),
+            Phase::End => format!("line {} (at the end)", failure.line),
+        };
+        let rows = [
+            (Role::Quiet, place.as_str(), failure.step.as_str()),
+            (Role::Good, "expected", &failure.expected),
+            (Role::Bad, "got", &failure.got),
+        ];
+        for (role, what, text) in rows {
+            let what = self.paint(role, format!("{what:<9}"));
+            self.line(format!("  {what} {}", clipped(text, LINE_CHARS_MAX)));
+        }
+        if !failure.why.is_empty() {
+            let what = self.paint(Role::Bad, format!("{:<9}", "differs"));
+            self.line(format!("  {what} {}", clipped(&failure.why, LINE_CHARS_MAX)));
+        }
+    }
+
+    fn transcript(&mut self, case: &CaseReport, failure: &Failure) {
+        let entries = &case.transcript.entries;
+        let hidden = entries.len().saturating_sub(TRANSCRIPT_LINES_MAX);
+        if hidden > 0 {
+            let line = self.paint(Role::Quiet, format!("  {:>9}  ... {hidden} lines before", ""));
+            self.line(line);
+        }
+        for entry in &entries[hidden..] {
+            let at = self.paint(Role::Quiet, format!("{:>9}", show_elapsed(entry.at)));
+            let text = clipped(&transcript_line(entry), LINE_CHARS_MAX);
+            let text = match entry.kind {
+                EntryKind::Note => self.paint(Role::Quiet, text),
+                EntryKind::Received if entry.line == Some(failure.line) => self.paint(Role::Bad, text),
+                EntryKind::Sent | EntryKind::Received => text,
+            };
+            self.line(format!("  {at}  {text}"));
+        }
+    }
+
+    fn surprises(&mut self) {
+        let cases = self.with(Verdict::UnexpectedPass);
+        self.section(Role::Bad, "passed although listed as failing; take them off the list", &cases, |case| {
+            case.reason.clone().unwrap_or_default()
+        });
+    }
+
+    fn non_strict(&mut self) {
+        let cases = self.with(Verdict::NonStrict);
+        self.section(
+            Role::Doubtful,
+            "not strict: a SHOULD is kept otherwise (a failure with --strict)",
+            &cases,
+            |case| {
+                let about = |failure: &Failure| match failure.why.as_str() {
+                    "" => format!("{}: expected {}, got {}", failure.clause.0, failure.expected, failure.got),
+                    why => format!("{}: {why}", failure.clause.0),
+                };
+                case.failure.as_ref().map(about).unwrap_or_default()
+            },
+        );
+    }
+
+    fn known_failures(&mut self) {
+        let cases = self.with(Verdict::KnownFailure);
+        self.section(Role::Doubtful, "known failures", &cases, |case| case.reason.clone().unwrap_or_default());
+    }
+
+    /// One short line per case.
+    fn section(&mut self, role: Role, heading: &str, cases: &[CaseReport], about: impl Fn(&CaseReport) -> String) {
+        if cases.is_empty() {
+            return;
+        }
+        self.line("");
+        let heading = self.paint(role, heading);
+        self.line(heading);
+        for case in cases {
+            let about = self.paint(Role::Quiet, clipped(&about(case).replace('\n', " "), LINE_CHARS_MAX));
+            self.line(format!("  {}  {about}", case.name));
+        }
+    }
+
+    fn not_run(&mut self) {
+        let mut by_reason: BTreeMap<String, Vec<CaseReport>> = BTreeMap::new();
+        for case in self.with(Verdict::NotRun) {
+            by_reason
+                .entry(case.reason.clone().unwrap_or_else(|| "no reason given".to_owned()))
+                .or_default()
+                .push(case);
+        }
+        if by_reason.is_empty() {
+            return;
+        }
+        self.line("");
+        let heading = self.paint(Role::Doubtful, "not run");
+        self.line(heading);
+        for (reason, cases) in &by_reason {
+            self.line(format!("  {reason}: {}", cases.len()));
+            self.name_list(names(cases).into_iter());
+        }
+    }
+
+    fn unproven(&mut self) {
+        let unproven = names(self.report.cases.iter().filter(|case| !case.proven));
+        if unproven.is_empty() {
+            return;
+        }
+        self.line("");
+        let heading = self.paint(
+            Role::Doubtful,
+            format!("unproven: no wrong server is known that these {} cases catch", unproven.len()),
+        );
+        self.line(heading);
+        self.name_list(unproven.into_iter());
+    }
+
+    fn name_list<'n>(&mut self, names: impl ExactSizeIterator<Item = &'n str>) {
+        let count = names.len();
+        let mut list = String::new();
+        for (i, name) in names.take(NAMES_MAX).enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let _infallible = write!(list, "{comma}{}", filter_of(name));
+        }
+        if count > NAMES_MAX {
+            let _infallible = write!(list, ", and {} more", count - NAMES_MAX);
+        }
+        let list = self.paint(Role::Quiet, list);
+        self.line(format!("    {list}"));
+    }
+
+    fn coverage(&mut self) {
+        if self.report.clauses.is_empty() {
+            return;
+        }
+        let (wire, deployment) = (Coverage::wire_must(self.report), Coverage::deployment(self.report));
+        self.line("");
+        let show = |kind: &str, by: &str, c: Coverage| {
+            format!(
+                "{kind}: {} of {} {by} ({} %), {} held, {} broken",
+                c.named,
+                c.clauses,
+                c.percent(),
+                c.held,
+                c.broken
+            )
+        };
+        let line = self.paint(Role::Quiet, show("wire MUST clauses", "named by cases", wire));
+        self.line(line);
+        if deployment.clauses > 0 {
+            let line = self.paint(Role::Quiet, show("deployment clauses", "named by probes", deployment));
+            self.line(line);
+        }
+    }
+
+    fn last_line(&mut self) {
+        let summary = Summary::of(self.report);
+        self.line("");
+        let role = if summary.failed > 0 { Role::Bad } else { Role::Good };
+        let line = self.paint(role, summary.last_line());
+        self.line(line);
+    }
+}

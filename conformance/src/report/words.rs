@@ -1,0 +1,63 @@
+//! The small texts that all reports share.
+
+use std::time::Duration;
+
+use crate::outcome::{Entry, EntryKind, RunReport};
+
+/// `840 ms`, `3.20 s`, `2 m 05 s`.
+#[must_use]
+pub fn show_elapsed(elapsed: Duration) -> String {
+    let ms = elapsed.as_millis();
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{:.2} s", elapsed.as_secs_f64()),
+        _ => format!("{} m {:02} s", elapsed.as_secs() / 60, elapsed.as_secs() % 60),
+    }
+}
+
+/// The name of a case without its transport: what `--filter` takes.
+#[must_use]
+pub fn filter_of(name: &str) -> &str {
+    name.split_once(" [").map_or(name, |(name, _)| name)
+}
+
+/// The command that runs one case alone on the same target.
+#[must_use]
+pub fn rerun_command(report: &RunReport, case: &str) -> String {
+    let strict = if report.strict { " --strict" } else { "" };
+    let target = match report.origin.as_str() {
+        "reference" => format!(" --dialect {}", quote(&report.dialect)),
+        url if url.contains("://") => format!(" --dialect {} --url {}", quote(&report.dialect), quote(url)),
+        file => format!(" --target {}", quote(file)),
+    };
+    format!("chatwright check{target}{strict} --filter {}", single_quoted(filter_of(case)))
+}
+
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { single_quoted(text) }
+}
+
+fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// One entry as a line of the case language; what the language cannot say is a comment.
+#[must_use]
+pub fn transcript_line(entry: &Entry) -> String {
+    let (actor, text) = (&entry.actor, &entry.text);
+    match entry.kind {
+        EntryKind::Sent => format!("{actor} > {text}"),
+        EntryKind::Received => format!("{actor} < {text}"),
+        EntryKind::Note if actor.is_empty() => format!("# {text}"),
+        EntryKind::Note => format!("# {actor} {text}"),
+    }
+}
+
+/// A text of at most so many characters, with a word on what was left out.
+pub(super) fn clipped(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{} … (+{} bytes)", &text[..at], text.len() - at),
+    }
+}
