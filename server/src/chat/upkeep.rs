@@ -55,10 +55,9 @@ impl Hub {
             Ok(lease) => lease,
             Err(problem) => return self.roster_may_differ(&problem),
         };
-        if lease == Lease::Lost || self.roster_differs.swap(false, Ordering::Relaxed) {
-            if let Err(problem) = self.reconcile().await {
-                self.roster_may_differ(&problem);
-            }
+        let differs = self.roster_differs.swap(false, Ordering::Relaxed) || lease == Lease::Lost;
+        if differs && let Err(problem) = self.reconcile().await {
+            self.roster_may_differ(&problem);
         }
         match self.ports.roster.reap().await {
             Ok(departures) => {
