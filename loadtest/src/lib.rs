@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Load with honest latency and a verdict.
+//!
+//! A run, hop by hop:
+//!
+//! 1. [`Config`] -> [`plan::Plan`]: who sits in which room, who sends when (open loop: times are fixed before the first send).
+//! 2. `scenario.rs`: a goose user is one connection over the SDK; it joins, sends at its *intended* times, reads what arrives.
+//! 3. [`ledger::Ledger`]: every message x member is accounted for: delivered, lost, duplicated, out of order, leaked.
+//! 4. [`latency::Recorder`]: latency = received - intended; histograms per second and per kind, merged, never averaged.
+//! 5. [`verdict::judge`]: the run judges itself first (invalid?), then the requirements (pass, fail, inconclusive).
+//! 6. [`report`]: JSON, and one HTML page that works offline.
+//!
+//! goose launches and paces the users and keeps its own sampled figures; the truth is in our histograms, because recording each delivery
+//! through goose would cost more than the delivery.
+
+pub mod latency;
+pub mod ledger;
+pub mod plan;
+pub mod requirement;
+pub mod verdict;

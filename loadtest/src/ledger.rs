@@ -1,0 +1,198 @@
+//! Every message x member is accounted for, in bounded memory: one bit per expected delivery.
+
+use std::collections::BTreeMap;
+
+use crate::plan::ConnectionIndex;
+
+/// What a load message says in its text, so that a receiver can account for it without knowing anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The run; messages of another run are not ours.
+    pub run: u32,
+    /// Who sent it.
+    pub sender: ConnectionIndex,
+    /// Its number among the sender's, from 0.
+    pub number: u32,
+    /// When it was meant to be sent, in microseconds after the start of the measurement.
+    pub intended_us: u64,
+}
+
+impl Stamp {
+    /// The text of the message, padded with dots to `bytes` (longer if the stamp needs it).
+    #[must_use]
+    pub fn to_text(self, bytes: usize) -> String {
+        let mut text = format!("cw {:08x} {} {} {} ", self.run, self.sender.0, self.number, self.intended_us);
+        while text.len() < bytes {
+            text.push('.');
+        }
+        text
+    }
+
+    /// Reads the text of a message; `None` if it is no load message.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        let mut words = text.strip_prefix("cw ")?.split(' ');
+        Some(Self {
+            run: u32::from_str_radix(words.next()?, 16).ok()?,
+            sender: ConnectionIndex(words.next()?.parse().ok()?),
+            number: words.next()?.parse().ok()?,
+            intended_us: words.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// What a delivery was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The first time, after everything that its sender sent before and that arrived at all.
+    First,
+    /// The first time, but a later message of the same sender was here before.
+    OutOfOrder,
+    /// Again.
+    Duplicate,
+    /// For somebody else: its sender is not in this connection's room.
+    Leaked,
+    /// Not of this run.
+    Foreign,
+}
+
+/// The account of one receiving connection.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    run: u32,
+    /// The sender's numbers that arrived, a bit each.
+    seen: BTreeMap<ConnectionIndex, Seen>,
+    counts: Counts,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    bits: Vec<u64>,
+    expected: u32,
+    highest: Option<u32>,
+}
+
+/// Sums of deliveries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Message x member pairs that should have arrived. Filled in at the end.
+    pub expected: u64,
+    /// Arrived, each counted once.
+    pub delivered: u64,
+    /// Arrived once more.
+    pub duplicated: u64,
+    /// Arrived after a later one of the same sender.
+    pub out_of_order: u64,
+    /// Arrived at somebody outside the room.
+    pub leaked: u64,
+    /// Expected and never arrived. Filled in at the end.
+    pub lost: u64,
+}
+
+impl Counts {
+    /// Adds another connection's account.
+    pub fn add(&mut self, other: Self) {
+        self.expected += other.expected;
+        self.delivered += other.delivered;
+        self.duplicated += other.duplicated;
+        self.out_of_order += other.out_of_order;
+        self.leaked += other.leaked;
+        self.lost += other.lost;
+    }
+}
+
+impl Ledger {
+    /// An account for a connection that shares its room with these senders (itself among them, where the dialect echoes); each sends at most
+    /// `sends_max` messages.
+    pub fn new(run: u32, senders: impl IntoIterator<Item = (ConnectionIndex, u32)>) -> Self {
+        let seen = senders
+            .into_iter()
+            .map(|(sender, expected)| {
+                (sender, Seen { bits: vec![0; expected.div_ceil(64) as usize], expected, highest: None })
+            })
+            .collect();
+        Self { run, seen, counts: Counts::default() }
+    }
+
+    /// Enters a delivery.
+    pub fn enter(&mut self, stamp: Stamp) -> Delivery {
+        if stamp.run != self.run {
+            return Delivery::Foreign;
+        }
+        let Some(seen) = self.seen.get_mut(&stamp.sender).filter(|seen| stamp.number < seen.expected) else {
+            self.counts.leaked += 1;
+            return Delivery::Leaked;
+        };
+        let (word, bit) = ((stamp.number / 64) as usize, 1_u64 << (stamp.number % 64));
+        if seen.bits[word] & bit != 0 {
+            self.counts.duplicated += 1;
+            return Delivery::Duplicate;
+        }
+        seen.bits[word] |= bit;
+        self.counts.delivered += 1;
+        if seen.highest.is_some_and(|highest| stamp.number < highest) {
+            self.counts.out_of_order += 1;
+            return Delivery::OutOfOrder;
+        }
+        seen.highest = Some(stamp.number);
+        Delivery::First
+    }
+
+    /// Closes the account, given how many messages each sender really sent.
+    #[must_use]
+    pub fn close(mut self, sent: impl Fn(ConnectionIndex) -> u32) -> Counts {
+        for (sender, seen) in &self.seen {
+            let sent = sent(*sender).min(seen.expected);
+            let arrived = (0..sent).filter(|n| seen.bits[(n / 64) as usize] & (1 << (n % 64)) != 0).count() as u64;
+            self.counts.expected += u64::from(sent);
+            self.counts.lost += u64::from(sent) - arrived;
+        }
+        self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(sender: u32, number: u32) -> Stamp {
+        Stamp { run: 7, sender: ConnectionIndex(sender), number, intended_us: 0 }
+    }
+
+    fn ledger() -> Ledger {
+        Ledger::new(7, [(ConnectionIndex(0), 100), (ConnectionIndex(1), 100)])
+    }
+
+    #[test]
+    fn a_stamp_survives_its_text() {
+        let stamp = Stamp { run: 0xdead_beef, sender: ConnectionIndex(42), number: 3, intended_us: 1_234_567 };
+        let text = stamp.to_text(100);
+        assert_eq!(text.len(), 100);
+        assert_eq!(Stamp::of_text(&text), Some(stamp));
+        assert_eq!(Stamp::of_text("hello"), None);
+        assert_eq!(Stamp::of_text("cw 1 2"), None);
+    }
+
+    #[test]
+    fn each_kind_of_delivery_is_told_apart() {
+        let mut ledger = ledger();
+        assert_eq!(ledger.enter(stamp(0, 0)), Delivery::First);
+        assert_eq!(ledger.enter(stamp(0, 2)), Delivery::First);
+        assert_eq!(ledger.enter(stamp(0, 1)), Delivery::OutOfOrder);
+        assert_eq!(ledger.enter(stamp(0, 1)), Delivery::Duplicate);
+        assert_eq!(ledger.enter(stamp(5, 0)), Delivery::Leaked);
+        assert_eq!(ledger.enter(Stamp { run: 8, ..stamp(0, 3) }), Delivery::Foreign);
+    }
+
+    #[test]
+    fn what_was_sent_and_did_not_arrive_is_lost() {
+        let mut ledger = ledger();
+        for number in [0, 1, 3, 70] {
+            ledger.enter(stamp(0, number));
+        }
+        let counts = ledger.close(|sender| if sender.0 == 0 { 72 } else { 5 });
+        assert_eq!(counts.expected, 77);
+        assert_eq!(counts.delivered, 4);
+        assert_eq!(counts.lost, 73);
+    }
+}
