@@ -17,6 +17,7 @@ pub mod auth;
 pub mod bus;
 pub mod chat;
 pub mod clock;
+pub mod config;
 mod connection;
 pub mod events;
 pub mod listener;

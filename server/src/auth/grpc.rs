@@ -142,8 +142,6 @@ fn refusal(status: &Status) -> AuthError {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
 
     const PROTO: &str = include_str!("../../proto/auth.proto");

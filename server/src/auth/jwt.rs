@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What a token must fulfil.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct JwtRules {
     /// The shared secret. Never shown.
     pub secret: Vec<u8>,

@@ -66,9 +66,13 @@ impl fmt::Display for AuthError {
 
 impl std::error::Error for AuthError {}
 
-/// Finds out who a token speaks for.
+/// Finds out who a token speaks for. `tests/auth.rs` holds each adapter to these promises:
 ///
-/// Promises: answers within a bounded time; may be asked concurrently; never logs a token.
+/// - the identity comes from what was verified and from nothing else;
+/// - an answer within its configured time, [`AuthError::Unavailable`] included, however the other side behaves: a client waits for it
+///   before its CONNECT is answered;
+/// - a bound on what is read and on how many questions run at once: a stampede of clients must not become one at an auth service;
+/// - it may be asked concurrently; the token, a secret or the other side's words about them never reach a log.
 pub trait Verifier: fmt::Debug + Send + Sync {
     /// The identity behind `token`, which comes without a `Bearer ` prefix.
     fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Identity, AuthError>>;

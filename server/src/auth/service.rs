@@ -34,7 +34,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const IN_FLIGHT_MAX: usize = 64;
 
 /// Where and how to ask.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceRules {
     /// The base address, `http://host[:port][/prefix]`.
     pub base: Uri,

@@ -24,7 +24,7 @@ pub use stall::StallRules;
 /// The bounds of one listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerLimits {
-    /// Connections at once; further ones are answered 503 and closed.
+    /// Connections at once; further ones are answered 503 and closed. More than chat connections: polling clients use two, REST some.
     pub connections_max: usize,
     /// Bytes of a request's head (request line and headers); more is answered 431.
     pub head_bytes_max: usize,
@@ -45,7 +45,7 @@ pub struct ListenerLimits {
 impl Default for ListenerLimits {
     fn default() -> Self {
         Self {
-            connections_max: 20_000,
+            connections_max: 60_000,
             head_bytes_max: 16 * 1024,
             headers_max: 64,
             head_timeout: Duration::from_secs(10),

@@ -1,0 +1,184 @@
+//! What no setting can know alone: which verifier was meant, which figures must fit together, what deserves a warning.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use http::Uri;
+
+use super::{Config, ConfigError, Configured, Origins, RedisConfig, Secret, VerifierConfig};
+use crate::auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules};
+
+/// The documented port of Redis.
+const REDIS_PORT: u16 = 6379;
+/// RFC 7518, 3.2: a key of HS256 has at least the size of its hash.
+const SECRET_BYTES_WANTED: usize = 32;
+/// One character can become two escapes of six bytes in JSON; beside the text stands at most this much.
+const JSON_BYTES_PER_CHARACTER: usize = 12;
+const JSON_BYTES_BESIDE: usize = 8 * 1024;
+
+/// A configuration in the making.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) config: Config,
+    pub(super) production: bool,
+    pub(super) host: Option<IpAddr>,
+    pub(super) admin_host: Option<IpAddr>,
+    pub(super) admin_port: Option<u16>,
+    pub(super) names: ClaimNames,
+    pub(super) jwt_secret: Option<Secret>,
+    pub(super) jwt_issuer: Option<String>,
+    pub(super) jwt_audience: Option<String>,
+    pub(super) jwt_expiry_required: bool,
+    pub(super) auth_service: Option<Uri>,
+    pub(super) auth_grpc: Option<Uri>,
+    pub(super) auth_timeout: Duration,
+    pub(super) redis_host: Option<String>,
+    pub(super) redis_port: Option<u16>,
+    pub(super) redis_password: Option<Secret>,
+    pub(super) redis_prefix: String,
+    pub(super) mongodb_uri: Option<Secret>,
+    pub(super) rabbitmq_url: Option<Secret>,
+    pub(super) rabbitmq_queue: String,
+    /// Where each setting that was set was set, by its key.
+    pub(super) places: BTreeMap<&'static str, String>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            production: false,
+            host: None,
+            admin_host: None,
+            admin_port: None,
+            names: ClaimNames::default(),
+            jwt_secret: None,
+            jwt_issuer: None,
+            jwt_audience: None,
+            jwt_expiry_required: true,
+            auth_service: None,
+            auth_grpc: None,
+            auth_timeout: Duration::from_secs(3),
+            redis_host: None,
+            redis_port: None,
+            redis_password: None,
+            redis_prefix: String::new(),
+            mongodb_uri: None,
+            rabbitmq_url: None,
+            rabbitmq_queue: "new_message".to_owned(),
+            places: BTreeMap::new(),
+        }
+    }
+}
+
+impl Draft {
+    fn error(&self, key: &'static str, problem: impl Into<String>) -> ConfigError {
+        ConfigError { place: self.places.get(key).cloned().unwrap_or_else(|| key.to_owned()), problem: problem.into() }
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        self.places.contains_key(key)
+    }
+}
+
+/// The configuration, if its parts fit together.
+pub(super) fn finish(draft: Draft) -> Result<Configured, ConfigError> {
+    check_sizes(&draft)?;
+    let verifier = verifier(&draft)?;
+    let warnings = warnings(&draft, &verifier);
+    let everywhere = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+    let mut config = draft.config.clone();
+    config.verifier = verifier;
+    config.listen.set_ip(draft.host.unwrap_or(if draft.production { everywhere } else { config.listen.ip() }));
+    let admin_host = draft.admin_host.unwrap_or(IpAddr::from(Ipv4Addr::LOCALHOST));
+    config.admin = draft.admin_port.map(|port| SocketAddr::new(admin_host, port));
+    if config.admin.is_some_and(|admin| admin == config.listen && admin.port() != 0) {
+        return Err(draft.error("listen.admin_port", "another port than that of the clients is expected"));
+    }
+    config.redis = draft.redis_host.map(|host| RedisConfig {
+        host,
+        port: draft.redis_port.unwrap_or(REDIS_PORT),
+        password: draft.redis_password,
+        prefix: draft.redis_prefix,
+    });
+    Ok(Configured { config, warnings })
+}
+
+fn check_sizes(draft: &Draft) -> Result<(), ConfigError> {
+    let Config { limits, engine, .. } = &draft.config;
+    let wanted = limits.text_characters_max * JSON_BYTES_PER_CHARACTER + JSON_BYTES_BESIDE;
+    if engine.packet_bytes_max < wanted {
+        let problem = format!("at least {wanted} bytes are expected: a message of limits.text characters must fit");
+        let culprit = if draft.is_set("limits.packet") { "limits.packet" } else { "limits.text" };
+        return Err(draft.error(culprit, format!("limits.packet is {}; {problem}", engine.packet_bytes_max)));
+    }
+    if draft.config.rest_body_bytes_max < wanted {
+        let culprit = if draft.is_set("limits.rest_body") { "limits.rest_body" } else { "limits.text" };
+        let problem =
+            format!("limits.rest_body is {}; at least {wanted} bytes are expected", draft.config.rest_body_bytes_max);
+        return Err(draft.error(culprit, problem));
+    }
+    if limits.history_default > limits.history_max {
+        let culprit = if draft.is_set("limits.history") { "limits.history" } else { "limits.history_default" };
+        let problem =
+            format!("limits.history must not be below limits.history_default, which is {}", limits.history_default);
+        return Err(draft.error(culprit, problem));
+    }
+    Ok(())
+}
+
+fn verifier(draft: &Draft) -> Result<VerifierConfig, ConfigError> {
+    let names = draft.names.clone();
+    match (&draft.jwt_secret, &draft.auth_service, &draft.auth_grpc) {
+        (None, None, None) => Ok(VerifierConfig::Embedded(names)),
+        (Some(secret), None, None) => Ok(VerifierConfig::Jwt(JwtRules {
+            secret: secret.expose().as_bytes().to_vec(),
+            names,
+            expiry_required: draft.jwt_expiry_required,
+            issuer: draft.jwt_issuer.clone(),
+            audience: draft.jwt_audience.clone(),
+        })),
+        (None, Some(base), None) => {
+            Ok(VerifierConfig::Service(ServiceRules { base: base.clone(), names, timeout: draft.auth_timeout }))
+        }
+        (None, None, Some(address)) => {
+            if address.path() != "/" {
+                return Err(draft.error("identity.auth_service_grpc", "http://host:port without a path is expected"));
+            }
+            Ok(VerifierConfig::Grpc { address: address.clone(), timeout: draft.auth_timeout })
+        }
+        (_, Some(_), _) => Err(draft.error("identity.auth_service", "only one way to verify tokens can be chosen")),
+        (_, None, Some(_)) => {
+            Err(draft.error("identity.auth_service_grpc", "only one way to verify tokens can be chosen"))
+        }
+    }
+}
+
+fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |condition: bool, text: &str| {
+        if condition {
+            warnings.push(text.to_owned());
+        }
+    };
+    warn(draft.mongodb_uri.is_some(), "MongoDB is configured and not supported yet: nothing is written to it");
+    let queue = &draft.rabbitmq_queue;
+    let no_events = format!("RabbitMQ is configured and not supported yet: no event is written to its queue {queue:?}");
+    warn(draft.rabbitmq_url.is_some(), &no_events);
+    warn(draft.config.identity == IdentityMode::Open, "identity is open: clients say who they are and are believed");
+    let any_page = draft.config.origins == Origins::Any && (draft.is_set("cors.origins") || draft.production);
+    warn(any_page, "any web page may connect (origin *), without credentials");
+    let short = matches!(verifier, VerifierConfig::Jwt(rules) if rules.secret.len() < SECRET_BYTES_WANTED);
+    warn(short, "the JWT secret has fewer than 32 bytes: tokens can be guessed");
+    let embedded = matches!(verifier, VerifierConfig::Embedded(_));
+    warn(embedded && draft.production, "no way to verify tokens is configured: the secret is made at each start");
+    let only_jwt = ["identity.jwt_issuer", "identity.jwt_audience", "identity.jwt_expiry_required"];
+    let ignored = only_jwt.iter().any(|key| draft.is_set(key)) && !matches!(verifier, VerifierConfig::Jwt(_));
+    warn(ignored, "rules for JWTs are configured without identity.jwt_secret: they have no effect");
+    let redis = draft.redis_port.is_some() || draft.redis_password.is_some() || !draft.redis_prefix.is_empty();
+    warn(redis && draft.redis_host.is_none(), "Redis is configured without a host: everything stays in memory");
+    warnings
+}

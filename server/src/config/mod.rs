@@ -1,0 +1,175 @@
+//! What a server is told: plain data, made from a TOML file and from variables that somebody hands in. Nothing here reads the
+//! environment or a disk.
+//!
+//! One table, [`SETTINGS`], has a line for each thing that can be set: its key in the file, its variable, its check. A variable beats the
+//! file, the file beats the default, and an error names the place that is wrong.
+
+mod checks;
+mod dotenv;
+mod file;
+mod origins;
+mod raw;
+mod settings;
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
+
+use http::Uri;
+
+pub use dotenv::parse_env_file;
+pub use origins::Origins;
+pub use settings::{SETTINGS, Setting};
+
+use crate::{
+    auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules},
+    chat,
+    listener::ListenerLimits,
+    transport::oxide::OxideRules,
+};
+
+/// Everything that one server of the dialect `rooms` is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where clients connect. Port 0: any free one.
+    pub listen: SocketAddr,
+    /// Where `/metrics` is; `None`: nowhere.
+    pub admin: Option<SocketAddr>,
+    /// Whether identities are verified.
+    pub identity: IdentityMode,
+    /// How they are.
+    pub verifier: VerifierConfig,
+    /// Which web pages may talk to it.
+    pub origins: Origins,
+    /// Whether a Socket.IO handshake without an `Origin` header is refused: keeps native clients out.
+    pub origin_required: bool,
+    /// What clients may ask of the chat core.
+    pub limits: chat::Limits,
+    /// How long the chat core waits.
+    pub clocks: chat::Clocks,
+    /// How long a room's messages are kept after its newest one.
+    pub history_ttl: Duration,
+    /// Clocks and bounds of Socket.IO.
+    pub engine: OxideRules,
+    /// Bounds of connections and of HTTP heads.
+    pub connections: ListenerLimits,
+    /// The largest body of a REST request.
+    pub rest_body_bytes_max: usize,
+    /// How long a stop may take before connections that are left are cut.
+    pub drain: Duration,
+    /// Shared state and the bus between instances; `None`: all in memory.
+    pub redis: Option<RedisConfig>,
+}
+
+/// Who verifies tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VerifierConfig {
+    /// The server, with a secret that is made at its start: for one process that nobody configured.
+    Embedded(ClaimNames),
+    /// The server, with a shared secret.
+    Jwt(JwtRules),
+    /// An auth service, asked over HTTP.
+    Service(ServiceRules),
+    /// An auth service, asked over gRPC.
+    Grpc {
+        /// `http://host:port`.
+        address: Uri,
+        /// The time for one verification.
+        timeout: Duration,
+    },
+}
+
+/// Where Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisConfig {
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Its password, if it wants one.
+    pub password: Option<Secret>,
+    /// Put before each key and channel; empty: names exactly as documented. Two services on one Redis need different ones.
+    pub prefix: String,
+}
+
+/// A text that no log and no debug output shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for whom it is meant.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5004)),
+            admin: None,
+            identity: IdentityMode::default(),
+            verifier: VerifierConfig::Embedded(ClaimNames::default()),
+            origins: Origins::Any,
+            origin_required: false,
+            limits: chat::Limits::default(),
+            clocks: chat::Clocks::default(),
+            history_ttl: Duration::from_secs(7 * 24 * 3600),
+            engine: OxideRules::default(),
+            connections: ListenerLimits::default(),
+            rest_body_bytes_max: 128 * 1024,
+            drain: Duration::from_secs(10),
+            redis: None,
+        }
+    }
+}
+
+/// A configuration with what its reader should know about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configured {
+    /// The configuration.
+    pub config: Config,
+    /// Loosenesses and things that are set without effect: one line each, to be shown at the start.
+    pub warnings: Vec<String>,
+}
+
+/// The configuration is wrong. The words name the key and its line, or the variable, and say what is expected; never a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// E.g. `line 7, limits.text` or `MAX_MESSAGE_HISTORY`.
+    pub place: String,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// A configuration from the text of a TOML file (if there is one) and from variables (the process's, over those of an `.env` file).
+///
+/// With several dialects in one process each variable carries its dialect's name: `prefix` is then e.g. `ROOMS`, and `ROOMS_PORT` is
+/// read instead of `PORT`. Variables that nobody knows are somebody else's; keys of the file that nobody knows are errors.
+///
+/// # Errors
+/// [`ConfigError`] for the first thing that is wrong.
+pub fn configure(
+    file: Option<&str>,
+    variables: &BTreeMap<String, String>,
+    prefix: Option<&str>,
+) -> Result<Configured, ConfigError> {
+    let mut draft = checks::Draft::default();
+    if let Some(text) = file {
+        file::apply(text, &mut draft)?;
+    }
+    settings::apply_variables(variables, prefix, &mut draft)?;
+    checks::finish(draft)
+}

@@ -1,0 +1,161 @@
+//! The table of everything that can be set. Help, the example files and the errors follow from it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    ConfigError, Secret,
+    checks::Draft,
+    origins::Origins,
+    raw::{Raw, Read},
+};
+use crate::auth::IdentityMode;
+
+/// One thing that can be set.
+#[derive(Debug)]
+pub struct Setting {
+    /// `section.name` in the TOML file.
+    pub key: &'static str,
+    /// The environment variable with the same meaning, if there is one.
+    pub variable: Option<&'static str>,
+    /// What it is, in one line.
+    pub help: &'static str,
+    apply: fn(&mut Draft, &Raw) -> Read<()>,
+}
+
+impl Setting {
+    /// The part of the key before the point.
+    #[must_use]
+    pub fn section(&self) -> &'static str {
+        self.key.split('.').next().unwrap_or_default()
+    }
+
+    /// The part of the key after the point.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.key.split('.').nth(1).unwrap_or_default()
+    }
+
+    pub(super) fn set(&self, draft: &mut Draft, raw: &Raw, place: &str) -> Read<()> {
+        (self.apply)(draft, raw)?;
+        draft.places.insert(self.key, place.to_owned());
+        Ok(())
+    }
+}
+
+/// Applies each variable that is set (an empty one is not) to the draft.
+pub(super) fn apply_variables(
+    variables: &BTreeMap<String, String>,
+    prefix: Option<&str>,
+    draft: &mut Draft,
+) -> Result<(), ConfigError> {
+    for setting in SETTINGS {
+        let Some(variable) = setting.variable else { continue };
+        let name = prefix.map_or_else(|| variable.to_owned(), |prefix| format!("{prefix}_{variable}"));
+        if let Some(value) = variables.get(&name).filter(|value| !value.trim().is_empty()) {
+            let raw = Raw::Text(value.clone());
+            setting.set(draft, &raw, &name).map_err(|problem| ConfigError { place: name.clone(), problem })?;
+        }
+    }
+    Ok(())
+}
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Sizes in memory that a setting may ask for: up to a gibibyte.
+const BYTES_MAX: u64 = 1 << 30;
+
+macro_rules! setting {
+    ($key:literal, $variable:expr, $help:literal, |$draft:ident, $raw:ident| $apply:expr) => {
+        Setting {
+            key: $key,
+            variable: $variable,
+            help: $help,
+            apply: |$draft, $raw| {
+                $apply;
+                Ok(())
+            },
+        }
+    };
+}
+
+/// Everything that can be set, by section. Variables that the document names have its names.
+#[rustfmt::skip] // one line a setting
+pub const SETTINGS: &[Setting] = &[
+    setting!("listen.mode", Some("NODE_ENV"), "development, or production: listens on all interfaces", |d, v| d.production = v.text()? == "production"),
+    setting!("listen.host", Some("HOST"), "IP address for clients", |d, v| d.host = Some(v.ip()?)),
+    setting!("listen.port", Some("PORT"), "port for clients; 0: any free one", |d, v| d.config.listen.set_port(v.port()?)),
+    setting!("listen.admin_host", Some("ADMIN_HOST"), "IP address for /metrics", |d, v| d.admin_host = Some(v.ip()?)),
+    setting!("listen.admin_port", Some("ADMIN_PORT"), "port for /metrics; unset: no such listener", |d, v| d.admin_port = Some(v.port()?)),
+    setting!("identity.mode", Some("IDENTITY"), "token: verified tokens only; open: clients say who they are", |d, v| d.config.identity = mode(v)?),
+    setting!("identity.jwt_secret", Some("JWT_SECRET"), "shared secret of HS256 tokens", |d, v| d.jwt_secret = Some(Secret::new(v.text()?))),
+    setting!("identity.jwt_issuer", Some("JWT_ISSUER"), "iss that tokens must carry", |d, v| d.jwt_issuer = Some(v.text()?.to_owned())),
+    setting!("identity.jwt_audience", Some("JWT_AUDIENCE"), "aud that tokens must carry", |d, v| d.jwt_audience = Some(v.text()?.to_owned())),
+    setting!("identity.jwt_expiry_required", Some("JWT_EXPIRY_REQUIRED"), "whether a token without exp is refused", |d, v| d.jwt_expiry_required = v.flag()?),
+    setting!("identity.user_claims", None, "where the user's id stands; the first that is there", |d, v| d.names.user = some(v.list()?)?),
+    setting!("identity.name_claims", None, "where the user's name stands", |d, v| d.names.name = some(v.list()?)?),
+    setting!("identity.email_claims", None, "where the e-mail address stands", |d, v| d.names.email = some(v.list()?)?),
+    setting!("identity.auth_service", Some("AUTH_SERVICE_URL"), "auth service over HTTP that verifies tokens", |d, v| d.auth_service = Some(v.service()?)),
+    setting!("identity.auth_service_grpc", Some("AUTH_SERVICE_GRPC_URL"), "auth service over gRPC that verifies tokens", |d, v| d.auth_grpc = Some(v.service()?)),
+    setting!("identity.auth_timeout", Some("AUTH_TIMEOUT"), "time for one question to the auth service", |d, v| d.auth_timeout = v.span(ms(50)..=secs(30))?),
+    setting!("cors.origins", Some("CORS_ORIGIN"), "\"*\", or the exact origins of web pages that may connect, with credentials", |d, v| d.config.origins = Origins::read(&v.list()?)?),
+    setting!("cors.origin_required", Some("CORS_ORIGIN_REQUIRED"), "whether a handshake without Origin is refused", |d, v| d.config.origin_required = v.flag()?),
+    setting!("limits.text", Some("MAX_MESSAGE_LENGTH"), "characters of a message", |d, v| d.config.limits.text_characters_max = v.size(1..=1_000_000)?),
+    setting!("limits.id", None, "characters of a room's or user's id", |d, v| d.config.limits.id_characters_max = v.size(1..=1024)?),
+    setting!("limits.connections_per_user", Some("MAX_CONNECTIONS_PER_USER"), "connections of one user, in the whole cluster", |d, v| d.config.limits.connections_per_user_max = v.size(1..=1_000_000)?),
+    setting!("limits.connections", Some("MAX_CONNECTIONS"), "chat connections of this instance", |d, v| d.config.limits.connections_max = v.size(1..=1_000_000)?),
+    setting!("limits.tcp_connections", None, "TCP connections of this instance; more are answered 503", |d, v| d.config.connections.connections_max = v.size(1..=2_000_000)?),
+    setting!("limits.rooms_per_connection", None, "rooms that a connection may be in at once", |d, v| d.config.limits.rooms_per_connection_max = v.size(1..=100_000)?),
+    setting!("limits.participants", None, "participants in a room's record", |d, v| d.config.limits.participants_max = v.size(1..=100_000)?),
+    setting!("limits.history", Some("MAX_MESSAGE_HISTORY"), "messages kept of a room", |d, v| d.config.limits.history_max = v.size(1..=1_000_000)?),
+    setting!("limits.history_default", None, "messages of a history for which nobody asked a number", |d, v| d.config.limits.history_default = v.size(1..=1_000_000)?),
+    setting!("limits.history_ttl", Some("MESSAGE_HISTORY_TTL"), "how long messages are kept after a room's newest one", |d, v| d.config.history_ttl = v.span(secs(1)..=secs(100 * 365 * 86_400))?),
+    setting!("limits.backlog", None, "messages taken while the store is away", |d, v| d.config.limits.backlog_max = v.size(0..=1_000_000)?),
+    setting!("limits.rest_body", None, "bytes of a REST request's body", |d, v| d.config.rest_body_bytes_max = v.size(256..=BYTES_MAX)?),
+    setting!("limits.packet", None, "bytes of a Socket.IO packet", |d, v| d.config.engine.packet_bytes_max = v.size(256..=BYTES_MAX)?),
+    setting!("limits.attachments", None, "binary attachments of a packet", |d, v| d.config.engine.attachments_max = v.size(0..=10_000)?),
+    setting!("limits.events_waiting", None, "events of a client that wait for their turn; more is a flood", |d, v| d.config.engine.events_waiting_max = v.size(16..=1_000_000)?),
+    setting!("limits.events_waiting_bytes", None, "the same in bytes", |d, v| d.config.engine.events_waiting_bytes_max = v.size(1024..=BYTES_MAX)?),
+    setting!("limits.frames_waiting", None, "frames that wait for a client to read; more is a slow reader", |d, v| d.config.engine.frames_waiting_max = v.size(16..=1_000_000)?),
+    setting!("limits.frames_waiting_bytes", None, "the same in bytes", |d, v| d.config.engine.frames_waiting_bytes_max = v.count(1024..=BYTES_MAX)?),
+    setting!("limits.head", None, "bytes of a request's head", |d, v| d.config.connections.head_bytes_max = v.size(1024..=1 << 20)?),
+    setting!("limits.headers", None, "header lines of a request", |d, v| d.config.connections.headers_max = v.size(8..=1000)?),
+    setting!("limits.send_buffer", None, "bytes that the kernel keeps for a slow reader", |d, v| d.config.connections.send_buffer_bytes = v.size(4096..=16 << 20)?),
+    setting!("limits.read_rate", None, "bytes per second that a reader for whom we wait must take", |d, v| d.config.connections.stall.bytes_per_second_min = v.count(0..=BYTES_MAX)?),
+    setting!("clocks.ping_interval", None, "time between two Engine.IO pings", |d, v| d.config.engine.ping_interval = v.span(ms(50)..=secs(3600))?),
+    setting!("clocks.ping_timeout", None, "time for the answer to a ping", |d, v| d.config.engine.ping_timeout = v.span(ms(50)..=secs(3600))?),
+    setting!("clocks.connect_timeout", None, "how long a client may stay without a namespace", |d, v| d.config.engine.connect_timeout = v.span(ms(50)..=secs(600))?),
+    setting!("clocks.upgrade_timeout", None, "time for the move from polling to WebSocket", |d, v| d.config.engine.upgrade_timeout = v.span(ms(50)..=secs(600))?),
+    setting!("clocks.head_timeout", None, "time for a request's head, and for a pause between requests", |d, v| d.config.connections.head_timeout = v.span(ms(50)..=secs(600))?),
+    setting!("clocks.body_timeout", None, "time for a request's body", |d, v| d.config.connections.body_timeout = v.span(ms(50)..=secs(600))?),
+    setting!("clocks.write_deadline", None, "how long a write may wait for a reader who takes nothing", |d, v| d.config.connections.stall.write_deadline = v.span(ms(50)..=secs(600))?),
+    setting!("clocks.user_timeout", None, "how long the kernel waits for a peer's acknowledgement", |d, v| d.config.connections.user_timeout = v.span(ms(50)..=secs(3600))?),
+    setting!("clocks.drain", Some("DRAIN_TIMEOUT"), "how long a stop may take", |d, v| d.config.drain = v.span(ms(0)..=secs(3600))?),
+    setting!("clocks.backend_timeout", None, "time for one question to a store or bus", |d, v| d.config.clocks.backend_timeout = v.span(ms(50)..=secs(60))?),
+    setting!("clocks.lease", None, "how long a silent instance counts as alive", |d, v| d.config.clocks.lease = v.span(ms(500)..=secs(600))?),
+    setting!("clocks.sweep", None, "how often rooms are compared with the store", |d, v| d.config.clocks.sweep = v.span(ms(50)..=secs(600))?),
+    setting!("redis.host", Some("REDIS_HOST"), "host of Redis; unset: all in memory", |d, v| d.redis_host = Some(v.text()?.to_owned())),
+    setting!("redis.port", Some("REDIS_PORT"), "port of Redis", |d, v| d.redis_port = Some(v.port()?)),
+    setting!("redis.password", Some("REDIS_PASSWORD"), "password of Redis", |d, v| d.redis_password = Some(Secret::new(v.text()?))),
+    setting!("redis.prefix", Some("REDIS_PREFIX"), "put before each key and channel", |d, v| d.redis_prefix = v.text()?.to_owned()),
+    setting!("mongodb.uri", Some("MONGODB_URI"), "MongoDB behind Redis: not supported yet, without effect", |d, v| d.mongodb_uri = Some(Secret::new(v.text()?))),
+    setting!("rabbitmq.url", Some("RABBITMQ_URL"), "RabbitMQ for the notification service: not supported yet, without effect", |d, v| d.rabbitmq_url = Some(Secret::new(v.text()?))),
+    setting!("rabbitmq.queue", Some("RABBITMQ_QUEUE_NEW_MESSAGE"), "its queue for new messages: not supported yet, without effect", |d, v| d.rabbitmq_queue = v.text()?.to_owned()),
+];
+
+fn mode(raw: &Raw) -> Read<IdentityMode> {
+    match raw.text()? {
+        "token" => Ok(IdentityMode::Token),
+        "open" => Ok(IdentityMode::Open),
+        _ => Err("token or open is expected".to_owned()),
+    }
+}
+
+fn some(list: Vec<String>) -> Read<Vec<String>> {
+    if list.is_empty() { Err("at least one name is expected".to_owned()) } else { Ok(list) }
+}
