@@ -15,5 +15,6 @@
 pub mod latency;
 pub mod ledger;
 pub mod plan;
+pub mod report;
 pub mod requirement;
 pub mod verdict;
