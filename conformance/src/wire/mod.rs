@@ -12,11 +12,11 @@ mod socket_io;
 mod websocket;
 
 pub(crate) use dial::{Dial, dial};
-pub(crate) use engine::{Opening, open};
+pub(crate) use engine::{Opening, Session, open};
 pub(crate) use frame::{BINARY, Frame, TEXT};
 pub(crate) use http::{Answer, HttpRequest, send as http_send};
 pub(crate) use link::{Link, connect_tcp, connect_websocket};
-pub(crate) use socket_io::{Decoder, Emitted, SocketPacket, encode};
+pub(crate) use socket_io::{Decoder, Emitted, SocketPacket, encode, nsp_part};
 
 use tokio::time::Instant;
 

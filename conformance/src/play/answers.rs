@@ -1,0 +1,135 @@
+//! HTTP: requests that go out, answers that are judged.
+
+use tokio::time::timeout;
+
+use super::{
+    Blame, Go, Player, Site, Stop,
+    actor::Actor,
+    want::Want,
+};
+use crate::{
+    case::{Answered, Bindings, Body, BodyPattern, Request, StatusPattern, bytes_of, clipped, eval, eval_url, match_pattern, match_text},
+    datum::Datum,
+    target::show_duration,
+    wire::{Answer, Dial, HttpRequest, http_send},
+};
+
+/// Where cases of the protocol suites look for the carrier; replaced by where the dialect has it.
+const PROTOCOL_PATH: &str = "/socket.io/";
+
+impl Player<'_> {
+    /// A path as this target knows it.
+    pub(super) fn routed(&self, path: String) -> String {
+        let path = match path.strip_prefix(PROTOCOL_PATH) {
+            Some(rest) if self.stage.dialect.path.ends_with('/') => format!("{}{rest}", self.stage.dialect.path),
+            Some(_) | None => path,
+        };
+        self.ears().their_route(path)
+    }
+
+    pub(super) fn request(&mut self, actor: &mut Actor, request: &Request, line: u32, shown: &str) -> Go {
+        if actor.request.is_some() {
+            return Err(Stop::Unplayable(format!("{} asks again before the answer to the request before was judged", actor.key)));
+        }
+        let address = self.address(actor, request.on.as_deref().unwrap_or("rest"))?;
+        let path = self.routed(eval_url(&request.path, &self.names).map_err(Stop::Unplayable)?);
+        let mut headers = self.texts(&request.headers)?;
+        let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        if !request.anonymous
+            && !has(&headers, "authorization")
+            && let Some(token) = self.names.token_of(&actor.user)
+        {
+            headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
+        }
+        let body = match &request.body {
+            None => Vec::new(),
+            Some(Body::Text(text)) => bytes_of(text, &self.names).map_err(Stop::Unplayable)?,
+            Some(Body::Json(value)) => {
+                if !has(&headers, "content-type") {
+                    headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+                }
+                let mut datum = eval(value, &self.names).map_err(Stop::Unplayable)?;
+                self.ears().theirs(&mut datum);
+                datum.to_plain_json().to_string().into_bytes()
+            }
+        };
+        self.recorder.sent(&actor.key, shown.split_once(' ').map_or(shown, |(_, act)| act), line);
+        let path = format!("{}{path}", address.path);
+        let dial = Dial { address, window: None };
+        let request = HttpRequest { dial, method: request.method.clone(), path, headers, body };
+        actor.request = Some(tokio::spawn(http_send(request)));
+        Ok(())
+    }
+
+    pub(super) async fn answered(&mut self, actor: &mut Actor, answered: &Answered, want: &Want, site: &Site) -> Go {
+        let answer = match actor.dialled.take() {
+            Some(answer) => answer,
+            None => self.answer(actor, want, site).await?,
+        };
+        self.recorder.received(tokio::time::Instant::now(), &actor.key, &words(&answer));
+        self.recorder.consumed(&actor.key, site.line.unwrap_or(want.line));
+        match self.judge(answered, &answer) {
+            Ok(bound) => {
+                for (name, datum) in bound {
+                    self.names.bind(&name, datum);
+                }
+                Ok(())
+            }
+            Err(why) => Err(self.unanswered(want, site, words(&answer), why)),
+        }
+    }
+
+    async fn answer(&mut self, actor: &mut Actor, want: &Want, site: &Site) -> Go<Answer> {
+        let Some(mut request) = actor.request.take() else {
+            return Err(Stop::Unplayable(format!("{} has asked nothing", actor.key)));
+        };
+        let patience = self.patience(&want.tail)?;
+        let got = match timeout(patience, &mut request).await {
+            Ok(Ok(Ok(answer))) => return Ok(answer),
+            Ok(Ok(Err(why))) => why,
+            Ok(Err(_)) => "the request broke off".to_owned(),
+            Err(_) => {
+                request.abort();
+                format!("no answer for {}", show_duration(patience))
+            }
+        };
+        self.recorder.note(&actor.key, &got, Some(want.line));
+        Err(self.unanswered(want, site, got, String::new()))
+    }
+
+    fn unanswered(&self, want: &Want, site: &Site, got: String, why: String) -> Stop {
+        self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got, why })
+    }
+
+    fn judge(&self, answered: &Answered, answer: &Answer) -> Result<Bindings, String> {
+        let mut bound = Bindings::new();
+        let fits = answered.status.iter().any(|wanted| match wanted {
+            StatusPattern::Exact(status) => answer.status == *status,
+            StatusPattern::Class(class) => answer.status / 100 == *class,
+        });
+        if !fits {
+            return Err(format!("the status is {}", answer.status));
+        }
+        for (name, pattern) in &answered.headers {
+            let Some(value) = answer.header(name) else { return Err(format!("the header {name} is absent")) };
+            match_text(pattern, &value, &self.names, &mut bound).map_err(|m| format!("header {name}: {m}"))?;
+        }
+        match &answered.body {
+            None => {}
+            Some(BodyPattern::Text(pattern)) => {
+                match_text(pattern, &answer.text(), &self.names, &mut bound).map_err(|m| m.to_string())?;
+            }
+            Some(BodyPattern::Json(pattern)) => {
+                let json: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| format!("the body is no JSON: {e}"))?;
+                let mut datum = Datum::from(json);
+                self.ears().ours(&mut datum);
+                match_pattern(pattern, &datum, &self.names, &mut bound).map_err(|m| m.to_string())?;
+            }
+        }
+        Ok(bound)
+    }
+}
+
+fn words(answer: &Answer) -> String {
+    format!("{} {}", answer.status, clipped(answer.text()))
+}

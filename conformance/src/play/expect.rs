@@ -1,0 +1,244 @@
+//! Compares what arrives with what a line wants, in the order of one actor.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    Blame, Go, Player, Site, Stop,
+    actor::{Actor, Ears},
+    got::{Got, What},
+    want::{Differs, Want},
+};
+use crate::{
+    case::{Bindings, ExpectMode, Span, Tail, eval_span},
+    datum::Datum,
+    outcome::{ClauseId, Level},
+    target::show_duration,
+    wire::Raw,
+};
+
+impl<'a> Player<'a> {
+    pub(super) fn ears(&self) -> Ears<'a> {
+        Ears { adapt: &self.stage.target.adapt, dialect: self.stage.dialect }
+    }
+
+    pub(super) fn span(&self, span: &Span) -> Go<Duration> {
+        eval_span(span, &self.names).map_err(Stop::Unplayable)
+    }
+
+    /// How long a step waits.
+    pub(super) fn patience(&self, tail: &Tail) -> Go<Duration> {
+        match tail.within.as_ref().or(self.case.within.as_ref()) {
+            Some(span) => self.span(span),
+            None => Ok(self.stage.deadline()),
+        }
+    }
+
+    /// Waits until everything wanted has come. Optional wants only stand by until something else is wanted.
+    pub(super) async fn expect(&mut self, actor: &mut Actor, mode: ExpectMode, mut wants: Vec<Want>, site: &Site) -> Go<Bindings> {
+        if mode == ExpectMode::Optional {
+            actor.optional.append(&mut wants);
+            return Ok(Bindings::new());
+        }
+        let started = Instant::now();
+        let mut patience = Duration::ZERO;
+        for want in &wants {
+            patience = patience.max(self.patience(&want.tail)?);
+        }
+        let ears = self.ears();
+        let (mut all, mut skipped) = (Bindings::new(), 0_usize);
+        while !wants.is_empty() {
+            let Some(got) = actor.next(started + patience, &ears).await else {
+                return Err(self.missing(actor, &wants, site, (started.elapsed(), skipped)));
+            };
+            self.recorder.received(got.at, &actor.key, &got.to_string());
+            self.refuse_broken(&got, &wants[0], site)?;
+            if self.is_optional(actor, &got) {
+                continue;
+            }
+            match self.pick(&wants, &got) {
+                Ok((i, bound)) => {
+                    let want = wants.remove(i);
+                    self.consume(actor, &want, &got, &bound, site)?;
+                    all.extend(bound);
+                }
+                Err(_) if wants.iter().any(|want| want.passes_over(&got)) => {}
+                Err(_) if self.is_allowed(actor, &got) => {}
+                Err(_) if mode == ExpectMode::Skipping && !got.is_ending() => skipped += 1,
+                Err((blamed, why)) => return Err(self.mismatch(actor, &wants[blamed], &got, why, site)),
+            }
+        }
+        Ok(all)
+    }
+
+    fn consume(&mut self, actor: &mut Actor, want: &Want, got: &Got, bound: &Bindings, site: &Site) -> Go {
+        self.recorder.consumed(&actor.key, site.line.unwrap_or(want.line));
+        if let Some(after) = &want.tail.after {
+            let (least, since) = (self.span(after)?, got.at.saturating_duration_since(actor.last_step));
+            if since < least {
+                return Err(self.failure(site, Blame {
+                    line: want.line,
+                    step: &want.shown,
+                    tail: &want.tail,
+                    expected: format!("{} not before {} have passed", want.shown, show_duration(least)),
+                    got: format!("{got} after {}", show_duration(since)),
+                    why: "it came too early".to_owned(),
+                }));
+            }
+        }
+        for (name, datum) in bound {
+            self.names.bind(name, datum.clone());
+        }
+        actor.over |= want.ends(got);
+        actor.optional.clear();
+        Ok(())
+    }
+
+    /// The first want that this arrival is, or which one to blame and why.
+    fn pick(&self, wants: &[Want], got: &Got) -> Result<(usize, Bindings), (usize, Differs)> {
+        let ears = self.ears();
+        let mut blamed = (0, String::new());
+        for (i, want) in wants.iter().enumerate() {
+            match want.test(got, &self.names, &ears) {
+                Ok(bound) => return Ok((i, bound)),
+                Err(why) if blamed.1.is_empty() && !why.is_empty() => blamed = (i, why),
+                Err(_) => {}
+            }
+        }
+        Err(blamed)
+    }
+
+    fn is_optional(&mut self, actor: &mut Actor, got: &Got) -> bool {
+        let ears = self.ears();
+        let found = actor.optional.iter().enumerate().find_map(|(i, want)| want.test(got, &self.names, &ears).ok().map(|bound| (i, bound)));
+        let Some((i, bound)) = found else { return false };
+        for (name, datum) in bound {
+            self.names.bind(&name, datum);
+        }
+        self.recorder.consumed(&actor.key, actor.optional[i].line);
+        actor.optional.drain(..=i);
+        true
+    }
+
+    pub(super) fn is_allowed(&self, actor: &mut Actor, got: &Got) -> bool {
+        let ears = self.ears();
+        let ending = got.is_ending() || got.is_disconnect();
+        if ending && actor.standing.allow_end {
+            actor.over = true;
+            return true;
+        }
+        actor.standing.allow.iter().any(|want| want.test(got, &self.names, &ears).is_ok())
+    }
+
+    pub(super) fn refuse_broken(&self, got: &Got, want: &Want, site: &Site) -> Go {
+        let What::Raw(Raw::Broken { protocol, .. }) = &got.what else { return Ok(()) };
+        let tail = Tail { clause: Some(ClauseId((*protocol).to_owned())), ..Tail::default() };
+        let mut stop = self.failure(site, Blame {
+            line: want.line,
+            step: &want.shown,
+            tail: &tail,
+            expected: format!("{}, in well-formed {protocol}", want.shown),
+            got: got.to_string(),
+            why: String::new(),
+        });
+        if let Stop::Failed(failure) = &mut stop {
+            failure.level = Level::Must;
+        }
+        Err(stop)
+    }
+
+    fn missing(&self, actor: &Actor, wants: &[Want], site: &Site, (waited, skipped): (Duration, usize)) -> Stop {
+        let want = &wants[0];
+        let connected = !matches!(actor.line, super::actor::Line::None);
+        let got = match (connected, skipped) {
+            (false, _) => format!("nothing: {} has no connection", actor.key),
+            (true, 0) => format!("nothing for {}", show_duration(waited)),
+            (true, others) => format!("{others} others, but not this one within {}", show_duration(waited)),
+        };
+        self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got, why: String::new() })
+    }
+
+    /// An arrival that `never` may come is blamed on that line.
+    pub(super) fn mismatch(&self, actor: &Actor, want: &Want, got: &Got, why: Differs, site: &Site) -> Stop {
+        let ears = self.ears();
+        let never = actor.standing.never.iter().find(|never| never.test(got, &self.names, &ears).is_ok());
+        if let Some(never) = never {
+            return self.broke_never(never, got);
+        }
+        self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got: got.to_string(), why })
+    }
+
+    pub(super) fn broke_never(&self, never: &Want, got: &Got) -> Stop {
+        self.failure(&Site::CASE, Blame {
+            line: never.line,
+            step: &never.shown,
+            tail: &never.tail,
+            expected: never.shown.clone(),
+            got: got.to_string(),
+            why: "it came".to_owned(),
+        })
+    }
+
+    /// Nothing arrives for this long.
+    pub(super) async fn quiet(&mut self, actor: &mut Actor, length: Duration, want: Want, site: &Site) -> Go {
+        let ears = self.ears();
+        let until = Instant::now() + length;
+        while let Some(got) = actor.next(until, &ears).await {
+            self.recorder.received(got.at, &actor.key, &got.to_string());
+            self.refuse_broken(&got, &want, site)?;
+            if got.at > until {
+                actor.inbox.push_front(got);
+                break;
+            }
+            if !self.is_optional(actor, &got) && !self.is_allowed(actor, &got) {
+                return Err(self.mismatch(actor, &want, &got, String::new(), site));
+            }
+        }
+        // A connection that is gone says nothing at once; the time is to pass all the same.
+        tokio::time::sleep_until(until).await;
+        Ok(())
+    }
+
+    /// Raw bytes of a bare connection up to a match.
+    pub(super) async fn bytes_until(&mut self, actor: &mut Actor, source: &str, want: &Want, site: &Site) -> Go {
+        let regex = regex::Regex::new(source).map_err(|e| Stop::Unplayable(e.to_string()))?;
+        let ears = self.ears();
+        let started = Instant::now();
+        let until = started + self.patience(&want.tail)?;
+        loop {
+            let text = String::from_utf8_lossy(&actor.bytes).into_owned();
+            if let Some(found) = regex.captures(&text) {
+                for name in regex.capture_names().flatten() {
+                    if let Some(group) = found.name(name) {
+                        self.names.bind(name, Datum::Text(group.as_str().to_owned()));
+                    }
+                }
+                // What was matched is consumed. Lossy text and bytes differ only where bytes are no UTF-8, and then all goes.
+                let end = found.get(0).map_or(0, |all| all.end());
+                let valid = text.as_bytes() == actor.bytes.as_slice();
+                let end = if valid { end } else { actor.bytes.len() };
+                actor.bytes.drain(..end);
+                return Ok(());
+            }
+            let got = actor.next(until, &ears).await;
+            if let Some(got) = &got {
+                self.recorder.received(got.at, &actor.key, &got.to_string());
+            }
+            match got.map(|got| got.what) {
+                Some(What::Raw(Raw::Bytes(more))) => actor.bytes.extend(more),
+                other => {
+                    let ended = other.map_or(format!("nothing more for {}", show_duration(started.elapsed())), |_| "the end".to_owned());
+                    return Err(self.failure(site, Blame {
+                        line: want.line,
+                        step: &want.shown,
+                        tail: &want.tail,
+                        expected: want.shown.clone(),
+                        got: format!("{:?} and then {ended}", crate::case::clipped(&text)),
+                        why: String::new(),
+                    }));
+                }
+            }
+        }
+    }
+}

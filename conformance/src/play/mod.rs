@@ -1,0 +1,211 @@
+//! Plays one case against a target: each actor has its own stream, each line its deadline, and everything that came is accounted for.
+
+mod actor;
+mod answers;
+mod connect;
+mod end;
+mod expect;
+mod got;
+mod names;
+mod sending;
+mod steps;
+mod transcript;
+mod want;
+mod world;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use self::{actor::Actor, names::Names, transcript::Recorder};
+use crate::{
+    case::{Case, Tail, Transport},
+    dialect::Dialect,
+    outcome::{ClauseId, Failure, Level, Phase, Transcript},
+    target::{Subject, Target, Timing},
+};
+
+/// Where a case is played.
+pub(crate) struct Stage<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) dialect: &'a Dialect,
+    /// For connections that name none.
+    pub(crate) transport: Transport,
+    pub(crate) seed: u64,
+    /// The level of each clause.
+    pub(crate) levels: &'a BTreeMap<ClauseId, Level>,
+}
+
+impl Stage<'_> {
+    /// A clock: the target's own, else the dialect's.
+    pub(crate) fn clock(&self, name: &str) -> Option<Duration> {
+        self.target.timing.get(name).or_else(|| self.dialect.timing.get(name).copied())
+    }
+
+    /// A limit: the target's own, else the dialect's.
+    pub(crate) fn limit(&self, name: &str) -> Option<u64> {
+        self.target.limits.get(name).or_else(|| self.dialect.limits.get(name).copied())
+    }
+
+    /// How long an expectation waits that says nothing else.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.clock("deadline").unwrap_or(Timing::DEADLINE_DEFAULT)
+    }
+
+    fn level(&self, clause: &ClauseId) -> Level {
+        self.levels.get(clause).copied().unwrap_or(Level::Must)
+    }
+}
+
+/// What came of a case.
+pub(crate) struct Played {
+    pub(crate) transcript: Transcript,
+    pub(crate) elapsed: Duration,
+    pub(crate) end: Ending,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Held,
+    Failed(Box<Failure>),
+    /// It could not be played here.
+    Unplayable(String),
+}
+
+/// Why the playing stops before the end.
+enum Stop {
+    Failed(Box<Failure>),
+    Unplayable(String),
+}
+
+type Go<T = ()> = Result<T, Stop>;
+
+/// Plays a case to its end, its first failure, or its time bound.
+pub(crate) async fn play(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
+    let seed = seed_of(stage.seed, &case.name, stage.transport);
+    let mut player = Player::new(case, stage, seed);
+    let outcome = tokio::time::timeout(bound, player.run()).await;
+    player.restore_world().await;
+    player.drain();
+    let end = match outcome {
+        Ok(Ok(())) => Ending::Held,
+        Ok(Err(Stop::Failed(failure))) => Ending::Failed(failure),
+        Ok(Err(Stop::Unplayable(why))) => Ending::Unplayable(why),
+        Err(_) => Ending::Failed(Box::new(player.out_of_time(bound))),
+    };
+    let elapsed = player.recorder.elapsed();
+    Played { transcript: player.recorder.finish(), elapsed, end }
+}
+
+/// A seed of its own for each case and transport, so that one case alone replays as it did among others (FNV-1a).
+fn seed_of(run: u64, case: &str, transport: Transport) -> u64 {
+    let words = format!("{run}/{case}/{transport}");
+    words.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A case while it is played.
+struct Player<'a> {
+    case: &'a Case,
+    stage: &'a Stage<'a>,
+    names: Names<'a>,
+    actors: BTreeMap<String, Actor>,
+    recorder: Recorder,
+    rng: ChaCha8Rng,
+    /// Who was brought in by which preamble with which arguments, in order.
+    added: BTreeMap<String, Vec<String>>,
+    /// What control has left stopped, killed or paused.
+    disturbed: BTreeMap<Subject, crate::target::Action>,
+    /// The auth stub was told what to say to these; `None`: to everybody.
+    scripted: BTreeSet<Option<String>>,
+    /// The line that is being played.
+    line: u32,
+}
+
+/// Where in a case a step stands, for its failure.
+#[derive(Debug, Clone)]
+struct Site {
+    phase: Phase,
+    /// Of the `use` line inside a preamble.
+    line: Option<u32>,
+    /// Printed before the step.
+    before: String,
+}
+
+impl Site {
+    const CASE: Self = Self { phase: Phase::Step, line: None, before: String::new() };
+}
+
+/// What there is to say about a step that failed.
+struct Blame<'s> {
+    line: u32,
+    step: &'s str,
+    tail: &'s Tail,
+    expected: String,
+    got: String,
+    why: String,
+}
+
+impl<'a> Player<'a> {
+    fn new(case: &'a Case, stage: &'a Stage<'a>, seed: u64) -> Self {
+        let mut users = BTreeSet::new();
+        steps::users(&case.steps, &mut users);
+        let names = Names::new(stage, format!("{seed:016x}"), users);
+        Self {
+            case,
+            stage,
+            names,
+            actors: BTreeMap::new(),
+            recorder: Recorder::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            added: BTreeMap::new(),
+            disturbed: BTreeMap::new(),
+            scripted: BTreeSet::new(),
+            line: 1,
+        }
+    }
+
+    async fn run(&mut self) -> Go {
+        let case = self.case;
+        for (name, value) in &case.lets {
+            let datum = crate::case::eval(value, &self.names).map_err(Stop::Unplayable)?;
+            self.names.bind(name, datum);
+        }
+        self.stand(&case.steps);
+        self.steps(&case.steps, &Site::CASE).await?;
+        self.end().await
+    }
+
+    fn failure(&self, site: &Site, blame: Blame) -> Stop {
+        let clause = blame.tail.clause.clone().or_else(|| self.case.clauses.first().cloned());
+        let clause = clause.unwrap_or_else(|| ClauseId(self.case.name.clone()));
+        Stop::Failed(Box::new(Failure {
+            phase: site.phase,
+            line: site.line.unwrap_or(blame.line),
+            step: format!("{}{}", site.before, blame.step),
+            level: self.stage.level(&clause),
+            clause,
+            expected: blame.expected,
+            got: blame.got,
+            why: blame.why,
+        }))
+    }
+
+    fn out_of_time(&self, bound: Duration) -> Failure {
+        let clause = self.case.clauses.first().cloned().unwrap_or_else(|| ClauseId(self.case.name.clone()));
+        Failure {
+            phase: Phase::Step,
+            line: self.line,
+            step: self.case.source.lines().nth(self.line as usize - 1).unwrap_or_default().trim().to_owned(),
+            level: self.stage.level(&clause),
+            clause,
+            expected: format!("the end of the case within {bound:?}"),
+            got: "it was still being played".to_owned(),
+            why: String::new(),
+        }
+    }
+}

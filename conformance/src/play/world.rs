@@ -1,0 +1,86 @@
+//! Steps of the world: the stub of the auth service, instances and backends stopped and started, and everything put back at the end.
+
+use std::time::Duration;
+
+use super::{Go, Player, Stop};
+use crate::{
+    auth_stub::Answer,
+    case::{Span, Step, Value, WorldVerb, eval},
+    target::{Action, Subject},
+};
+
+/// Control that takes longer than this has failed.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Player<'_> {
+    pub(super) fn script_auth(&mut self, status: u16, user: Option<&Value>, delay: Option<&Span>, actor: Option<&str>) -> Go {
+        let Some(stub) = &self.stage.target.auth_stub else {
+            return Err(Stop::Unplayable("the target does not ask the stub of the auth service".to_owned()));
+        };
+        let user = user.map(|value| eval(value, &self.names).map(|datum| datum.to_plain_json())).transpose().map_err(Stop::Unplayable)?;
+        let delay = delay.map_or(Ok(Duration::ZERO), |span| self.span(span))?;
+        let id = actor.map(|actor| self.names.user(actor).id);
+        stub.answer(id.as_deref(), Answer { status: Some(status), user, delay });
+        self.scripted.insert(id);
+        self.recorder.note("", &format!("auth answers {status}"), Some(self.line));
+        Ok(())
+    }
+
+    pub(super) async fn control(&mut self, subject: Subject, verb: WorldVerb, step: &Step) -> Go {
+        let Some(control) = &self.stage.target.control else {
+            return Err(Stop::Unplayable("nothing controls this target".to_owned()));
+        };
+        let action = action(verb);
+        self.recorder.note("", &step.to_string(), Some(step.line));
+        let done = tokio::time::timeout(CONTROL_TIMEOUT, control.act(&subject, action))
+            .await
+            .map_err(|_| Stop::Unplayable(format!("`{step}` took longer than {CONTROL_TIMEOUT:?}")))?
+            .map_err(|e| Stop::Unplayable(e.to_string()))?;
+        self.recorder.note("", &done.note, Some(step.line));
+        match undone_by(action) {
+            Some(_) => self.disturbed.insert(subject, action),
+            None => self.disturbed.remove(&subject),
+        };
+        Ok(())
+    }
+
+    /// Starts and resumes what the case left down, so that the next case meets a whole target.
+    pub(super) async fn restore_world(&mut self) {
+        if let Some(stub) = &self.stage.target.auth_stub {
+            for id in &self.scripted {
+                stub.forget(id.as_deref());
+            }
+        }
+        let Some(control) = &self.stage.target.control else { return };
+        for (subject, action) in std::mem::take(&mut self.disturbed) {
+            let Some(undo) = undone_by(action) else { continue };
+            let outcome = tokio::time::timeout(CONTROL_TIMEOUT, control.act(&subject, undo)).await;
+            let words = match outcome {
+                Ok(Ok(done)) => done.note,
+                Ok(Err(e)) => e.to_string(),
+                Err(_) => format!("to {undo} {subject} took longer than {CONTROL_TIMEOUT:?}"),
+            };
+            self.recorder.note("", &format!("put back: {words}"), None);
+        }
+    }
+}
+
+fn action(verb: WorldVerb) -> Action {
+    match verb {
+        WorldVerb::Stops => Action::Stop,
+        WorldVerb::Starts => Action::Start,
+        WorldVerb::Kills => Action::Kill,
+        WorldVerb::Restarts => Action::Restart,
+        WorldVerb::Pauses => Action::Pause,
+        WorldVerb::Resumes => Action::Resume,
+    }
+}
+
+/// What puts the subject back, if the action leaves it disturbed.
+fn undone_by(action: Action) -> Option<Action> {
+    match action {
+        Action::Stop | Action::Kill => Some(Action::Start),
+        Action::Pause => Some(Action::Resume),
+        Action::Start | Action::Restart | Action::Resume => None,
+    }
+}

@@ -1,0 +1,255 @@
+//! Runs the suite against a target: in parallel what can be, alone what must be, and reports.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream};
+
+use crate::{
+    case::{Case, Transport},
+    dialect::Dialect,
+    outcome::{CaseReport, ClauseId, ClauseReport, Level, RunReport, Transcript},
+    plan::{Planned, filter, plan, wanted},
+    play::{Ending, Played, Stage, play},
+    suite::Suite,
+    target::Target,
+    verdict::{Ended, verdict},
+};
+
+/// How a run is done.
+#[derive(Debug, Clone)]
+pub struct RunConfig {
+    /// Globs of case names; none: all.
+    pub filter: Vec<String>,
+    /// SHOULD counts like MUST.
+    pub strict: bool,
+    /// Of every random choice; the same seed makes the same users and rooms.
+    pub seed: u64,
+    /// Cases that leave their transport open are played once for each of these.
+    pub transports: Vec<Transport>,
+    /// How many cases are played at once.
+    pub parallel: usize,
+    /// A case that sits out clocks of the target for longer than this is not run.
+    pub clock_budget: Duration,
+    /// What is not played by then is not run.
+    pub run_bound: Duration,
+    /// These cases instead of the suite's.
+    pub cases: Option<Vec<Case>>,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            filter: Vec::new(),
+            strict: false,
+            seed: 0,
+            transports: vec![Transport::Websocket],
+            parallel: 16,
+            clock_budget: Duration::from_secs(15),
+            run_bound: Duration::from_secs(30 * 60),
+            cases: None,
+        }
+    }
+}
+
+/// Is told how a run goes.
+pub trait Observer: Send + Sync {
+    /// So many cases will be reported.
+    fn planned(&self, cases: usize);
+    /// A case begins.
+    fn started(&self, name: &str);
+    /// A case is judged.
+    fn finished(&self, report: &CaseReport);
+}
+
+/// An observer that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn planned(&self, _: usize) {}
+    fn started(&self, _: &str) {}
+    fn finished(&self, _: &CaseReport) {}
+}
+
+/// Why there is no run: something to put right in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// No descriptor.
+    #[error("the suite knows no dialect `{name}`; it knows {known}")]
+    UnknownDialect {
+        /// What the target claims to speak.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// Not a glob.
+    #[error("{0}")]
+    BadFilter(String),
+    /// A filter that no case fits.
+    #[error("no case fits the filter {filter}; list them with --list")]
+    NothingToRun {
+        /// As given.
+        filter: String,
+    },
+    /// A known failure that means no case.
+    #[error("the target file lists `{pattern}` as known to fail, but there is no such case; take the line out or correct it")]
+    UnmatchedKnown {
+        /// As written.
+        pattern: String,
+    },
+}
+
+/// Judges a target.
+///
+/// # Errors
+/// [`RunError`] when the configuration does not fit the suite; what the target does wrong is in the report.
+pub async fn run(suite: &Suite, config: &RunConfig, target: &Target, observer: &dyn Observer) -> Result<RunReport, RunError> {
+    let began = Instant::now();
+    let dialect = dialect_of(suite, target)?;
+    let levels = suite.levels();
+    let axis = if config.transports.is_empty() { &[Transport::Websocket][..] } else { &config.transports };
+    let stage = |transport| Stage { target, dialect, transport, seed: config.seed, levels: &levels };
+    let all: Vec<&Case> = match &config.cases {
+        Some(cases) => cases.iter().collect(),
+        None => suite.list(dialect),
+    };
+    let planned: Vec<Planned> =
+        all.iter().flat_map(|case| plan(case, axis, &stage(axis[0]), config.clock_budget)).collect();
+    if config.cases.is_none() {
+        known_failures_exist(target, &planned)?;
+    }
+    let chosen = filter(&config.filter).map_err(RunError::BadFilter)?;
+    let (mut playable, mut alone, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+    let mut total = 0;
+    for one in planned.into_iter().filter(|one| wanted(chosen.as_ref(), &one.name)) {
+        total += 1;
+        match (&one.hindrance, one.alone) {
+            (Some(_), _) => reports.push(one),
+            (None, true) => alone.push(one),
+            (None, false) => playable.push(one),
+        }
+    }
+    if total == 0 {
+        return Err(RunError::NothingToRun { filter: config.filter.join(", ") });
+    }
+    observer.planned(total);
+    let judge = Judge { suite, config, target, observer, levels: &levels, dialect, began };
+    let mut cases: Vec<CaseReport> = reports.iter().map(|one| judge.not_run(one)).collect();
+    // The longest first: they would otherwise be alone at the end.
+    playable.sort_by(|a, b| b.bound.cmp(&a.bound));
+    let together = stream::iter(playable).map(|one| judge.case(one)).buffer_unordered(config.parallel.max(1));
+    cases.extend(together.collect::<Vec<_>>().await);
+    for one in alone {
+        cases.push(judge.case(one).await);
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(judge.report(cases))
+}
+
+fn dialect_of<'s>(suite: &'s Suite, target: &Target) -> Result<&'s Dialect, RunError> {
+    suite.dialects.get(&target.dialect).ok_or_else(|| RunError::UnknownDialect {
+        name: target.dialect.clone(),
+        known: suite.dialects.keys().cloned().collect::<Vec<_>>().join(", "),
+    })
+}
+
+fn known_failures_exist(target: &Target, planned: &[Planned]) -> Result<(), RunError> {
+    let unmatched = target.known_failing.iter().find(|known| !planned.iter().any(|one| known.matches(&one.name)));
+    unmatched.map_or(Ok(()), |known| Err(RunError::UnmatchedKnown { pattern: known.pattern.clone() }))
+}
+
+/// Everything that judging a case needs.
+struct Judge<'a> {
+    suite: &'a Suite,
+    config: &'a RunConfig,
+    target: &'a Target,
+    observer: &'a dyn Observer,
+    levels: &'a BTreeMap<ClauseId, Level>,
+    dialect: &'a Dialect,
+    began: Instant,
+}
+
+impl Judge<'_> {
+    async fn case(&self, one: Planned<'_>) -> CaseReport {
+        let left = self.config.run_bound.saturating_sub(self.began.elapsed());
+        if left.is_zero() {
+            return self.not_run(&Planned { hindrance: Some("the time of the run was over".to_owned()), ..one });
+        }
+        self.observer.started(&one.name);
+        let stage =
+            Stage { target: self.target, dialect: self.dialect, transport: one.transport, seed: self.config.seed, levels: self.levels };
+        let played = play(one.case, &stage, one.bound.min(left)).await;
+        let report = self.judged(&one, played);
+        self.observer.finished(&report);
+        report
+    }
+
+    fn judged(&self, one: &Planned, played: Played) -> CaseReport {
+        let known = self.target.known_failing.iter().find(|known| known.matches(&one.name));
+        let ended = match &played.end {
+            Ending::Held => Ended::Held,
+            Ending::Failed(failure) => Ended::Failed(failure),
+            Ending::Unplayable(why) => Ended::Unplayable(why),
+        };
+        let (verdict, reason) = verdict(ended, known.map(|known| known.reason.as_str()), self.config.strict);
+        let failure = if let Ending::Failed(failure) = played.end { Some(*failure) } else { None };
+        self.case_report(one, verdict, reason, failure, (played.transcript, played.elapsed))
+    }
+
+    fn not_run(&self, one: &Planned) -> CaseReport {
+        let why = one.hindrance.clone().unwrap_or_default();
+        let (verdict, reason) = verdict(Ended::Unplayable(&why), None, self.config.strict);
+        let report = self.case_report(one, verdict, reason, None, (Transcript::default(), Duration::ZERO));
+        self.observer.finished(&report);
+        report
+    }
+
+    fn case_report(
+        &self,
+        one: &Planned,
+        verdict: crate::outcome::Verdict,
+        reason: Option<String>,
+        failure: Option<crate::outcome::Failure>,
+        (transcript, elapsed): (Transcript, Duration),
+    ) -> CaseReport {
+        CaseReport {
+            name: one.name.clone(),
+            title: one.case.title.clone(),
+            source: one.case.source.clone(),
+            clauses: one.case.clauses.clone(),
+            verdict,
+            reason,
+            failure,
+            transcript,
+            elapsed,
+            proven: self.suite.proven.contains(&one.case.name),
+        }
+    }
+
+    fn report(&self, cases: Vec<CaseReport>) -> RunReport {
+        let specs = self.suite.specs_of(self.dialect);
+        let all = self.suite.list(self.dialect);
+        let clauses = specs.iter().flat_map(|spec| &spec.clauses).map(|clause| ClauseReport {
+            id: clause.id.clone(),
+            level: clause.level,
+            wire: clause.wire,
+            text: clause.text.clone(),
+            cases: all.iter().filter(|case| case.clauses.contains(&clause.id)).map(|case| case.name.clone()).collect(),
+        });
+        RunReport {
+            target: self.target.name.clone(),
+            origin: self.target.origin.clone(),
+            adapted: self.target.adapt.lines(),
+            dialect: self.dialect.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: self.config.seed,
+            strict: self.config.strict,
+            elapsed: self.began.elapsed(),
+            clauses: clauses.collect(),
+            cases,
+        }
+    }
+}
