@@ -79,6 +79,16 @@ fn history_members_and_errors_are_understood() {
 }
 
 #[test]
+fn more_history_is_asked_for_by_the_encoded_room_and_read_from_the_documented_answer() {
+    let route = DIALECT.client.history.expect("rooms has one");
+    let target = (route.target)(&RoomId::from("a:b/c d.é"), 200);
+    assert_eq!(target, "/api/chat/a%3Ab%2Fc%20d.%C3%A9/history?limit=200");
+    let answer = json!({"success": true, "messages": [documented_message()]});
+    assert_eq!((route.decode)(&answer), Ok(vec![message()]));
+    assert!((route.decode)(&json!({"success": false, "error": "no"})).is_err());
+}
+
+#[test]
 fn a_command_that_is_not_well_formed_is_refused_by_field() {
     let field = |result: Result<Command, Refusal>| match result {
         Err(Refusal::Invalid { field, .. }) => field,

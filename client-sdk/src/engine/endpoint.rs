@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use chatwright_protocol::dialects::percent_encode as escape;
 use http::{Request, Uri, request::Builder};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
@@ -105,19 +106,6 @@ impl Endpoint {
         }
         Err(unreachable(last))
     }
-}
-
-/// Percent-encoding of everything but unreserved characters.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub mod rooms;
 
 use serde_json::Value;
 
-use crate::vocabulary::{Command, Event, Refusal};
+use crate::vocabulary::{Command, Event, Message, Refusal, RoomId};
 
 /// What a dialect says on its carrier, one layer above the Socket.IO codec.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +121,36 @@ pub struct ClientSide {
     pub encode: fn(&Command) -> Option<AppPacket>,
     /// What a server's packet tells, given the room that the packet is about where it does not say so itself.
     pub decode: fn(&AppPacket) -> Result<Event, Unreadable>,
+    /// How more history is read than a join brings; `None` where the dialect has no request for it.
+    pub history: Option<HistoryRoute>,
+}
+
+/// The HTTP request for a room's history, made with the client's token as `Authorization: Bearer`.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryRoute {
+    /// Messages that one answer holds at most.
+    pub messages_max: usize,
+    /// Path and query of a GET for the newest so many messages.
+    pub target: fn(&RoomId, usize) -> String,
+    /// The messages in the answer's body, oldest first.
+    pub decode: fn(&Value) -> Result<Vec<Message>, Unreadable>,
+}
+
+/// Percent-encoding for one segment of a path or one value of a query: everything but unreserved characters.
+#[must_use]
+pub fn percent_encode(text: &str) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            out.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+    out
 }
 
 /// A packet of a server that its dialect does not allow.

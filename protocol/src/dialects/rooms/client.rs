@@ -3,10 +3,20 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::wire::{ErrorJson, MembershipJson, MessageJson, TypingJson, kind_name};
+use super::wire::{ErrorJson, HistoryJson, MembershipJson, MessageJson, TypingJson, kind_name};
 use crate::{
-    dialects::{AppPacket, Unreadable},
+    dialects::{AppPacket, HistoryRoute, Unreadable, percent_encode},
     vocabulary::{Command, Event, Member, Message, MessageKind, Refusal, RoomId, RoomKind, UserId},
+};
+
+/// `GET /api/chat/:roomId/history`: up to as many messages as a room keeps (`MAX_MESSAGE_HISTORY`).
+pub const HISTORY: HistoryRoute = HistoryRoute {
+    messages_max: 1000,
+    target: |room, limit| format!("/api/chat/{}/history?limit={limit}", percent_encode(room.as_str())),
+    decode: |body| {
+        let json: HistoryJson = read("history", body)?;
+        Ok(json.messages.into_iter().map(Message::from).collect())
+    },
 };
 
 /// How a command is said.

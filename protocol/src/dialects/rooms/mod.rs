@@ -15,5 +15,5 @@ pub const DIALECT: Dialect = Dialect {
     capabilities: Capabilities { confirmation: Confirmation::Echo, catch_up: CatchUp::History, room_order: true },
     policy: Policy { echo_to_sender: true, members_only: true, connections_per_user_max: 5 },
     server: ServerSide { decode: server::decode, encode: server::encode },
-    client: ClientSide { encode: client::encode, decode: client::decode },
+    client: ClientSide { encode: client::encode, decode: client::decode, history: Some(client::HISTORY) },
 };

@@ -63,6 +63,15 @@ pub struct ErrorJson {
     pub message: String,
 }
 
+/// The answer of `GET /api/chat/:roomId/history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryJson {
+    /// Always `true`; a failure is another object.
+    pub success: bool,
+    /// Oldest first.
+    pub messages: Vec<MessageJson>,
+}
+
 impl From<&Message> for MessageJson {
     fn from(message: &Message) -> Self {
         Self {
