@@ -22,5 +22,10 @@ mod connection;
 pub mod events;
 pub mod listener;
 pub mod metrics;
+pub mod redis_link;
 pub mod store;
 pub mod transport;
+mod wiring;
+
+pub use config::Config;
+pub use wiring::{Addresses, Server, SharedMemory, StartError};

@@ -1,19 +1,16 @@
 //! What the engine does not promise by itself, and this server does: order, nothing lost behind CONNECT, slow readers cut off, no session id shown.
-#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall stop there")]
 
 mod support;
 
 use std::time::{Duration, Instant};
 
 use chatwright_server::{
+    Config,
     listener::{ListenerLimits, StallRules},
     transport::oxide::OxideRules,
 };
 use serde_json::{Value, json};
-use support::{
-    Client, Got, PATIENCE,
-    server::{self, Cluster, Setup},
-};
+use support::{Client, Got, PATIENCE, server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pipelined_events_take_effect_in_the_order_sent() {
@@ -61,18 +58,18 @@ async fn a_join_and_a_leave_sent_together_take_effect_in_order() {
     }
 }
 
-fn quick_to_cut() -> Setup {
+fn quick_to_cut() -> Config {
     let stall = StallRules { write_deadline: Duration::from_millis(500), bytes_per_second_min: 1024 };
-    Setup {
-        listener: ListenerLimits { stall, send_buffer_bytes: 16 * 1024, ..ListenerLimits::default() },
-        oxide: OxideRules { frames_waiting_bytes_max: 256 * 1024, ..OxideRules::default() },
-        ..Setup::default()
+    Config {
+        connections: ListenerLimits { stall, send_buffer_bytes: 16 * 1024, ..ListenerLimits::default() },
+        engine: OxideRules { frames_waiting_bytes_max: 256 * 1024, ..OxideRules::default() },
+        ..server::config()
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_stops_reading_is_cut_off_and_leaves_no_ghost_while_others_go_on() {
-    let server = server::start(&Cluster::new(), quick_to_cut()).await;
+    let server = server::with(quick_to_cut()).await;
     let mut alice = Client::in_room(server.address, "alice", "room").await;
     let stalled = Client::in_room(server.address, "stalled", "room").await;
     alice.event("user_joined").await;
@@ -83,7 +80,7 @@ async fn a_peer_that_stops_reading_is_cut_off_and_leaves_no_ghost_while_others_g
         match alice.next().await {
             Got::Event(name, data) if name == "user_left" => break data,
             Got::Event(name, _) if name == "new_message" => {}
-            other => panic!("unexpected {other:?}"),
+            other @ (Got::Event(..) | Got::Ack(..) | Got::Disconnected | Got::End) => panic!("unexpected {other:?}"),
         }
         assert!(started.elapsed() < PATIENCE, "the stalled peer is still there");
     };
@@ -92,7 +89,7 @@ async fn a_peer_that_stops_reading_is_cut_off_and_leaves_no_ghost_while_others_g
     assert_eq!(server.hub.room_users(&"room".into()).await.unwrap(), vec!["alice".into()]);
     assert_eq!(server.hub.all_connections().len(), 1);
     for _ in 0..100 {
-        if server.serving.connections() == 1 {
+        if server.server.tcp_connections() == 1 {
             drop(stalled);
             return;
         }
@@ -121,8 +118,8 @@ async fn the_session_id_is_shown_to_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_floods_is_ended_and_nothing_is_dropped_in_silence() {
-    let oxide = OxideRules { events_waiting_max: 64, ..OxideRules::default() };
-    let server = server::start(&Cluster::new(), Setup { oxide, ..Setup::default() }).await;
+    let engine = OxideRules { events_waiting_max: 64, ..OxideRules::default() };
+    let server = server::with(Config { engine, ..server::config() }).await;
     let mut watcher = Client::in_room(server.address, "watcher", "room").await;
     let mut flooder = Client::in_room(server.address, "flooder", "room").await;
     watcher.event("user_joined").await;
@@ -139,7 +136,7 @@ async fn who_floods_is_ended_and_nothing_is_dropped_in_silence() {
                 next += 1;
             }
             Got::Event(name, _) if name == "user_left" => break,
-            other => panic!("unexpected {other:?}"),
+            other @ (Got::Event(..) | Got::Ack(..) | Got::Disconnected | Got::End) => panic!("unexpected {other:?}"),
         }
         if next == 20_000 {
             break; // the server kept up: nothing was dropped
@@ -149,8 +146,8 @@ async fn who_floods_is_ended_and_nothing_is_dropped_in_silence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_every_namespace_or_is_refused_again_and_again_does_not_stay() {
-    let oxide = OxideRules { connect_timeout: Duration::from_millis(300), ..OxideRules::default() };
-    let server = server::start(&Cluster::new(), Setup { oxide, ..Setup::default() }).await;
+    let engine = OxideRules { connect_timeout: Duration::from_millis(300), ..OxideRules::default() };
+    let server = server::with(Config { engine, ..server::config() }).await;
     let mut alice = Client::connect(server.address, "alice").await;
     alice.raw("41").await;
     assert_eq!(alice.next().await, Got::End);
@@ -158,12 +155,12 @@ async fn a_client_that_leaves_every_namespace_or_is_refused_again_and_again_does
     let message = refused.err().unwrap()["message"].as_str().unwrap().to_owned();
     assert!(message.starts_with("Authentication error"), "{message}");
     for _ in 0..100 {
-        if server.serving.connections() == 0 {
+        if server.server.tcp_connections() == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{} connections stay", server.serving.connections());
+    panic!("{} connections stay", server.server.tcp_connections());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,8 @@
 //! The port `bus`: what one instance tells the others, now. It forgets: whoever was not subscribed has missed it.
 
 pub mod memory;
+pub mod redis;
+mod wire;
 
 use std::fmt;
 

@@ -24,6 +24,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use chatwright_protocol::{
@@ -45,6 +46,9 @@ use crate::{
 };
 use backlog::Backlog;
 use roster::Roster;
+
+/// How often a drain looks whether all connections have ended.
+const ENDED_LOOK: Duration = Duration::from_millis(5);
 
 /// What the core needs from outside.
 #[derive(Clone)]
@@ -301,6 +305,16 @@ impl Hub {
     /// Lets nobody in any more. Those who are in stay.
     pub fn stop_accepting(&self) {
         self.stopping.cancel();
+    }
+
+    /// Asks all connections to end and waits until they have.
+    pub async fn end_all(&self, reason: EndReason) {
+        for connection in self.all_connections() {
+            connection.end(reason);
+        }
+        while !self.connections().is_empty() {
+            tokio::time::sleep(ENDED_LOOK).await;
+        }
     }
 
     /// Ends the core's own work: what waits for the store or for other services is written as far as they take it. Call it when all

@@ -50,7 +50,8 @@ fn ticking(period: Duration) -> tokio::time::Interval {
 }
 
 impl Hub {
-    async fn renew(&self) {
+    /// Renews the lease, puts the cluster's roster right if it differs, and clears up after dead instances.
+    pub(crate) async fn renew(&self) {
         let lease = match self.ports.roster.renew(&self.instance, self.rules.clocks.lease).await {
             Ok(lease) => lease,
             Err(problem) => return self.roster_may_differ(&problem),

@@ -5,6 +5,7 @@
 
 pub mod memory;
 pub mod memory_roster;
+pub mod redis;
 
 use std::{fmt, sync::Arc, time::Duration};
 

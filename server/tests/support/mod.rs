@@ -164,6 +164,7 @@ impl Client {
         loop {
             match timeout(PATIENCE, self.socket.next()).await.expect("something comes in time") {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.raw("3").await,
+                Some(Ok(Message::Text(text))) if text.as_str() == "1" => return None,
                 Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}

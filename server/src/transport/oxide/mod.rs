@@ -10,7 +10,7 @@ mod outbound;
 mod service;
 mod session;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler as _};
 
@@ -74,6 +74,12 @@ impl Default for OxideRules {
 pub struct Oxide {
     io: SocketIo,
     service: OxideService,
+}
+
+impl fmt::Debug for Oxide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Oxide")
+    }
 }
 
 impl Oxide {

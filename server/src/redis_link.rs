@@ -1,0 +1,120 @@
+//! One Redis server as the adapters use it: address, key prefix, time limits, and connections that come back by themselves.
+
+use std::{fmt, time::Duration};
+
+use redis::{
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo, RedisError,
+    ScriptInvocation,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+use crate::{config::RedisConfig, store::StoreError};
+
+/// Between two attempts to connect; each request starts an attempt of its own when the connection is gone.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(250);
+
+/// Attempts that one request waits for before it fails.
+const RECONNECT_ATTEMPTS: usize = 2;
+
+/// Where Redis is and how long it may take.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// Where, with which password, under which prefix.
+    pub server: RedisConfig,
+    /// The time for one question, reconnecting included.
+    pub timeout: Duration,
+}
+
+/// The client library refuses to use this Redis; the words never show a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Redis at {host} cannot be used: {problem}")]
+pub struct BadRedis {
+    host: String,
+    problem: String,
+}
+
+/// A connection for questions. Nothing is connected before the first one; a lost connection is made again.
+#[derive(Clone)]
+pub struct RedisLink {
+    connection: ConnectionManager,
+    prefix: String,
+    timeout: Duration,
+}
+
+impl fmt::Debug for RedisLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisLink").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl RedisLink {
+    /// A link of its own connection.
+    ///
+    /// # Errors
+    /// [`BadRedis`]. That nobody answers there is no error: the link waits for him.
+    pub fn new(options: &RedisOptions) -> Result<Self, BadRedis> {
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(RECONNECT_ATTEMPTS)
+            .set_max_delay(RECONNECT_PAUSE_MAX)
+            .set_connection_timeout(Some(options.timeout))
+            .set_response_timeout(Some(options.timeout));
+        let connection = ConnectionManager::new_lazy_with_config(client(options)?, config);
+        let connection = connection.map_err(|problem| bad(options, &problem))?;
+        Ok(Self { connection, prefix: options.server.prefix.clone(), timeout: options.timeout })
+    }
+
+    /// A key or channel: the prefix, a fixed part, an id, a fixed part. Two of them are equal only if all parts are, because the ids
+    /// stand between parts that no other kind of key has.
+    pub(crate) fn key(&self, before: &str, id: &str, after: &str) -> String {
+        format!("{}{before}{id}{after}", self.prefix)
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(crate) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let mut connection = self.connection.clone();
+        self.bounded(command.query_async(&mut connection)).await
+    }
+
+    pub(crate) async fn run_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
+        let mut connection = self.connection.clone();
+        self.bounded(commands.query_async(&mut connection)).await
+    }
+
+    pub(crate) async fn run_script<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+        let mut connection = self.connection.clone();
+        self.bounded(script.invoke_async(&mut connection)).await
+    }
+
+    async fn bounded<T>(&self, answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(problem)) => Err(judged(&problem)),
+            Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+        }
+    }
+}
+
+/// A client for this server.
+pub(crate) fn client(options: &RedisOptions) -> Result<Client, BadRedis> {
+    let RedisConfig { host, port, password, .. } = &options.server;
+    let info = (host.as_str(), *port).into_connection_info().map_err(|problem| bad(options, &problem))?;
+    let info = match password {
+        Some(password) => info.set_redis_settings(RedisConnectionInfo::default().set_password(password.expose())),
+        None => info,
+    };
+    Client::open(info).map_err(|problem| bad(options, &problem))
+}
+
+fn bad(options: &RedisOptions, problem: &RedisError) -> BadRedis {
+    BadRedis { host: options.server.host.clone(), problem: problem.to_string() }
+}
+
+/// Broken data will not get better by asking again; everything else may.
+fn judged(problem: &RedisError) -> StoreError {
+    let is_corrupt = matches!(problem.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse);
+    let words = problem.to_string();
+    if is_corrupt { StoreError::Corrupt(words) } else { StoreError::Unavailable(words) }
+}
