@@ -43,6 +43,8 @@ pub struct Dialect {
     pub aliases: BTreeMap<String, Vec<String>>,
     /// What `use A, B in $room` does, by name.
     pub preambles: BTreeMap<String, Preamble>,
+    /// What makes a connection known on a target that verifies nobody: played behind each CONNECT there.
+    pub hello: Vec<Step>,
     /// What proves at the end that nothing more was on its way to `each`; empty: no such thing.
     pub fence: Vec<Step>,
     /// What may come at any time: `allow` steps for `each`.
@@ -95,6 +97,8 @@ struct Written {
     #[serde(default)]
     preamble: BTreeMap<String, WrittenPreamble>,
     #[serde(default)]
+    hello: WrittenSteps,
+    #[serde(default)]
     fence: WrittenSteps,
     #[serde(default)]
     allow: WrittenSteps,
@@ -137,6 +141,7 @@ pub fn parse_dialect(file: &str, text: &str) -> Result<Dialect, DialectError> {
         let steps = steps(&format!("preamble.{name}"), &preamble.steps)?;
         preambles.insert(name.clone(), Preamble { params: preamble.params.clone(), steps });
     }
+    let hello = steps("hello", &written.hello.steps)?;
     let fence = steps("fence", &written.fence.steps)?;
     let allow = steps("allow", &written.allow.steps)?;
     Ok(Dialect {
@@ -150,6 +155,7 @@ pub fn parse_dialect(file: &str, text: &str) -> Result<Dialect, DialectError> {
         can: written.can,
         aliases: written.alias,
         preambles,
+        hello,
         fence,
         allow,
     })

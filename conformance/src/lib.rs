@@ -16,3 +16,4 @@ pub mod target;
 pub mod tokens;
 pub mod verdict;
 mod wire;
+pub mod wrong;

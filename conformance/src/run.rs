@@ -149,6 +149,16 @@ pub async fn run(suite: &Suite, config: &RunConfig, target: &Target, observer: &
     Ok(judge.report(cases))
 }
 
+/// The cases that a filter means; no filter means all.
+///
+/// # Errors
+/// A glob that is none, or that means no case.
+pub fn chosen<'a>(cases: Vec<&'a Case>, globs: &[String]) -> Result<Vec<&'a Case>, RunError> {
+    let filter = filter(globs).map_err(RunError::BadFilter)?;
+    let chosen: Vec<_> = cases.into_iter().filter(|case| wanted(filter.as_ref(), &case.name)).collect();
+    if chosen.is_empty() { Err(RunError::NothingToRun { filter: globs.join(", ") }) } else { Ok(chosen) }
+}
+
 fn dialect_of<'s>(suite: &'s Suite, target: &Target) -> Result<&'s Dialect, RunError> {
     suite.dialects.get(&target.dialect).ok_or_else(|| RunError::UnknownDialect {
         name: target.dialect.clone(),

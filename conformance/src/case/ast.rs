@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::value::{Path, Pattern, Payload, Span, Template, TextPattern, Value};
+use super::value::{Pattern, Payload, Span, Template, TextPattern, Value};
 use crate::outcome::ClauseId;
 
 /// One test of the suite.
@@ -430,10 +430,4 @@ impl ActorName {
     pub fn key(&self) -> String {
         if self.device == 1 { self.user.clone() } else { format!("{}.{}", self.user, self.device) }
     }
-}
-
-/// The first name of a path.
-#[must_use]
-pub fn head(path: &Path) -> &str {
-    path.0.first().map_or("", String::as_str)
 }

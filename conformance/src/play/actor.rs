@@ -44,6 +44,8 @@ pub(super) struct Actor {
     pub(super) bytes: Vec<u8>,
     /// Its end was expected: what still ends is no surplus.
     pub(super) over: bool,
+    /// What comes now answers the dialect's fence and is no business of `never` lines.
+    pub(super) at_fence: bool,
     /// It was told to stop reading: its stream cannot be judged to the end.
     pub(super) deaf: bool,
     pub(super) last_step: Instant,
@@ -73,6 +75,7 @@ impl Actor {
             dialled: None,
             bytes: Vec::new(),
             over: false,
+            at_fence: false,
             deaf: false,
             last_step: Instant::now(),
             options: ConnectOptions::default(),
@@ -158,7 +161,7 @@ impl Actor {
     }
 
     fn keep(&mut self, got: Got) -> Got {
-        if self.seen.len() < SEEN_MAX && !self.standing.never.is_empty() {
+        if self.seen.len() < SEEN_MAX && !self.at_fence && !self.standing.never.is_empty() {
             self.seen.push(got.clone());
         }
         got

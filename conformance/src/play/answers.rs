@@ -8,7 +8,7 @@ use super::{
     want::Want,
 };
 use crate::{
-    case::{Answered, Bindings, Body, BodyPattern, Request, StatusPattern, bytes_of, clipped, eval, eval_url, match_pattern, match_text},
+    case::{Answered, Bindings, Body, BodyPattern, Pattern, Request, StatusPattern, TextPattern, bytes_of, clipped, eval, eval_url, match_pattern, match_text},
     datum::Datum,
     target::show_duration,
     wire::{Answer, Dial, HttpRequest, http_send},
@@ -27,7 +27,7 @@ impl Player<'_> {
         self.ears().their_route(path)
     }
 
-    pub(super) fn request(&mut self, actor: &mut Actor, request: &Request, line: u32, shown: &str) -> Go {
+    pub(super) fn request(&mut self, actor: &mut Actor, request: &Request, line: u32) -> Go {
         if actor.request.is_some() {
             return Err(Stop::Unplayable(format!("{} asks again before the answer to the request before was judged", actor.key)));
         }
@@ -53,7 +53,9 @@ impl Player<'_> {
                 datum.to_plain_json().to_string().into_bytes()
             }
         };
-        self.recorder.sent(&actor.key, shown.split_once(' ').map_or(shown, |(_, act)| act), line);
+        let shown =
+            if body.is_empty() { String::new() } else { format!(" {}", clipped(String::from_utf8_lossy(&body))) };
+        self.recorder.sent(&actor.key, &format!("requests {} {path}{shown}", request.method), line);
         let path = format!("{}{path}", address.path);
         let dial = Dial { address, window: None };
         let request = HttpRequest { dial, method: request.method.clone(), path, headers, body };
@@ -111,7 +113,13 @@ impl Player<'_> {
             return Err(format!("the status is {}", answer.status));
         }
         for (name, pattern) in &answered.headers {
-            let Some(value) = answer.header(name) else { return Err(format!("the header {name} is absent")) };
+            let Some(value) = answer.header(name) else {
+                // As with fields: what must not be so is not so where it is absent.
+                if matches!(pattern, TextPattern::Pattern(Pattern::Not(_))) {
+                    continue;
+                }
+                return Err(format!("the header {name} is absent"));
+            };
             match_text(pattern, &value, &self.names, &mut bound).map_err(|m| format!("header {name}: {m}"))?;
         }
         match &answered.body {

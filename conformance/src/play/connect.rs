@@ -13,9 +13,9 @@ use super::{
     want::{Kind, Want},
 };
 use crate::{
-    case::{ConnectOptions, ExpectMode, Payload, Tail, Transport, eval, eval_text, eval_url},
+    case::{StepAct, ConnectOptions, ExpectMode, Payload, Tail, Transport, eval, eval_text, eval_url},
     datum::Datum,
-    target::{Address, show_duration},
+    target::{Address, Identity, show_duration},
     wire::{Decoder, Dial, Opening, Raw, connect_tcp, connect_websocket, nsp_part, open},
 };
 
@@ -115,6 +115,23 @@ impl Player<'_> {
         let payload = self.names.unbind("CONNECT").or_else(|| bound.into_iter().next().map(|(_, payload)| payload));
         if let Some(sid) = payload.as_ref().and_then(|payload| payload.field("sid")) {
             self.names.fact(&actor.key, "socket", sid.clone());
+        }
+        self.greet(actor, options, site).await
+    }
+
+    /// On a target that verifies nobody, a connection says who it is, unless the case is about that.
+    async fn greet(&mut self, actor: &mut Actor, options: &ConnectOptions, site: &Site) -> Go {
+        let knows_by_itself = self.stage.target.identity == Identity::Token || options.nsp.is_some();
+        if knows_by_itself || options.auth.is_some() || self.case.needs.iter().any(|need| need == "identity=open") {
+            return Ok(());
+        }
+        let dialect = self.stage.dialect;
+        for step in &dialect.hello {
+            let StepAct::Actor { does, .. } = &step.act else { continue };
+            let before = self.names.stand_in("each", Some(&actor.key));
+            let done = self.act_boxed(actor, does, step.line, site).await;
+            self.names.stand_in("each", before.as_deref());
+            done?;
         }
         Ok(())
     }
@@ -251,10 +268,11 @@ impl How<'_> {
     }
 }
 
-/// A handshake that came to nothing counts as refused, whatever it came to; a broken one does not.
+/// A handshake that came to nothing counts as refused, whatever it came to. Some servers refuse a WebSocket only after they have
+/// accepted it, with bytes that are no frame: nobody is connected then either.
 fn as_refusal(got: Got) -> Got {
     let what = match got.what {
-        What::Raw(Raw::End(why)) => What::Raw(Raw::Refused(crate::wire::Answer { status: 0, headers: Vec::new(), body: why.into_bytes() })),
+        What::Raw(Raw::End(why) | Raw::Close(_, why) | Raw::Broken { protocol: "rfc6455", what: why }) => What::Raw(Raw::Refused(crate::wire::Answer { status: 0, headers: Vec::new(), body: why.into_bytes() })),
         other @ (What::Raw(_) | What::Socket(_)) => other,
     };
     Got { what, ..got }

@@ -45,6 +45,7 @@ impl Player<'_> {
 
     async fn fence(&mut self, key: &str) -> Go {
         let Some(actor) = self.actors.get_mut(key) else { return Ok(()) };
+        actor.at_fence = true;
         let fenceable = actor.decoder.is_some() && !actor.over && !actor.deaf && matches!(actor.line, Line::Session(_));
         let steps = &self.stage.dialect.fence;
         if !fenceable || steps.is_empty() {
@@ -114,6 +115,7 @@ impl Player<'_> {
             let judged = actor.decoder.is_some() && !actor.deaf;
             let expected_end = actor.over && (got.is_ending() || got.is_disconnect());
             if !judged || expected_end || self.is_allowed(actor, &got) || self.stands_by(actor, &got) {
+                self.refuse_never(actor, &got)?;
                 continue;
             }
             return Err(self.mismatch(actor, &nothing, &got, String::new(), &site));

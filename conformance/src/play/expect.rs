@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Blame, Go, Player, Site, Stop,
-    actor::{Actor, Ears},
+    actor::{Actor, Ears, Line},
     got::{Got, What},
     want::{Differs, Want},
 };
@@ -50,6 +50,9 @@ impl<'a> Player<'a> {
         let (mut all, mut skipped) = (Bindings::new(), 0_usize);
         while !wants.is_empty() {
             let Some(got) = actor.next(started + patience, &ears).await else {
+                if matches!(actor.line, Line::None) && wants.iter().all(Want::is_met_by_absence) {
+                    break;
+                }
                 return Err(self.missing(actor, &wants, site, (started.elapsed(), skipped)));
             };
             self.recorder.received(got.at, &actor.key, &got.to_string());
@@ -64,7 +67,7 @@ impl<'a> Player<'a> {
                     all.extend(bound);
                 }
                 Err(_) if wants.iter().any(|want| want.passes_over(&got)) => {}
-                Err(_) if self.is_allowed(actor, &got) => {}
+                Err(_) if self.is_allowed(actor, &got) => self.refuse_never(actor, &got)?,
                 Err(_) if mode == ExpectMode::Skipping && !got.is_ending() => skipped += 1,
                 Err((blamed, why)) => return Err(self.mismatch(actor, &wants[blamed], &got, why, site)),
             }
@@ -150,7 +153,7 @@ impl<'a> Player<'a> {
 
     fn missing(&self, actor: &Actor, wants: &[Want], site: &Site, (waited, skipped): (Duration, usize)) -> Stop {
         let want = &wants[0];
-        let connected = !matches!(actor.line, super::actor::Line::None);
+        let connected = !matches!(actor.line, Line::None);
         let got = match (connected, skipped) {
             (false, _) => format!("nothing: {} has no connection", actor.key),
             (true, 0) => format!("nothing for {}", show_duration(waited)),
@@ -159,12 +162,16 @@ impl<'a> Player<'a> {
         self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got, why: String::new() })
     }
 
-    /// An arrival that `never` may come is blamed on that line.
-    pub(super) fn mismatch(&self, actor: &Actor, want: &Want, got: &Got, why: Differs, site: &Site) -> Stop {
+    /// An arrival that `never` may come fails at that line, whatever else may be said about it.
+    pub(super) fn refuse_never(&self, actor: &Actor, got: &Got) -> Go {
         let ears = self.ears();
         let never = actor.standing.never.iter().find(|never| never.test(got, &self.names, &ears).is_ok());
-        if let Some(never) = never {
-            return self.broke_never(never, got);
+        never.map_or(Ok(()), |never| Err(self.broke_never(never, got)))
+    }
+
+    pub(super) fn mismatch(&self, actor: &Actor, want: &Want, got: &Got, why: Differs, site: &Site) -> Stop {
+        if let Err(stop) = self.refuse_never(actor, got) {
+            return stop;
         }
         self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got: got.to_string(), why })
     }

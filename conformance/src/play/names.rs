@@ -60,12 +60,12 @@ impl<'a> Names<'a> {
         self.bound.contains_key(name)
     }
 
-    /// From here on `each` or `earlier` means this actor.
-    pub(super) fn stand_in(&mut self, pseudo: &str, actor: Option<&str>) {
+    /// From here on `each` or `earlier` means this actor; says whom it meant before.
+    pub(super) fn stand_in(&mut self, pseudo: &str, actor: Option<&str>) -> Option<String> {
         match actor {
             Some(actor) => self.stand_ins.insert(pseudo.to_owned(), actor.to_owned()),
             None => self.stand_ins.remove(pseudo),
-        };
+        }
     }
 
     pub(super) fn fact(&mut self, actor: &str, field: &str, value: Datum) {

@@ -23,6 +23,19 @@ enum Ready {
     Bytes(Vec<u8>),
 }
 
+impl Ready {
+    /// As the case would write it with every name filled in; `None` where the line itself says it better.
+    fn words(&self) -> Option<String> {
+        match self {
+            Self::Packet(text) => Some(format!("sends packet {text}")),
+            Self::Frame(frame, true) if frame.opcode == TEXT && frame.fin => {
+                Some(format!("sends text {}", String::from_utf8_lossy(&frame.payload)))
+            }
+            Self::Message(..) | Self::Binary(_) | Self::Frame(..) | Self::Bytes(_) => None,
+        }
+    }
+}
+
 impl Player<'_> {
     pub(super) async fn send(&mut self, actor: &mut Actor, does: &Act, (line, shown): (u32, &str), site: &Site) -> Go {
         let act = shown.split_once(' ').map_or(shown, |(_, act)| act);
@@ -50,7 +63,11 @@ impl Player<'_> {
                 self.ears().theirs(&mut datum);
                 (Ready::Packet(datum.to_plain_json().to_string()), words)
             }
-            Act::Sends(outgoing) => (self.outgoing(outgoing)?, act.to_owned()),
+            Act::Sends(outgoing) => {
+                let ready = self.outgoing(outgoing)?;
+                let words = ready.words().unwrap_or_else(|| act.to_owned());
+                (ready, words)
+            }
             Act::Leaves(nsp) => {
                 actor.over |= nsp.is_none();
                 (Ready::Packet(format!("41{}", nsp_part(nsp.as_deref().unwrap_or("/")))), act.to_owned())

@@ -198,10 +198,17 @@ impl<'a> Player<'a> {
             actor.instance = instance as usize;
         }
         let shown = format!("{} {does}", name.key());
+        let line = site.line.unwrap_or(line);
         let done = self.act(&mut actor, does, (line, shown), site).await;
         actor.last_step = tokio::time::Instant::now();
         self.actors.insert(name.key(), actor);
         done
+    }
+
+    /// A step inside a step, boxed because steps can be recursive.
+    pub(super) fn act_boxed<'p>(&'p mut self, actor: &'p mut Actor, does: &'p Act, line: u32, site: &'p Site) -> Boxed<'p> {
+        let shown = format!("{} {does}", actor.key);
+        Box::pin(async move { self.act(actor, does, (site.line.unwrap_or(line), shown), site).await })
     }
 
     async fn act(&mut self, actor: &mut Actor, does: &Act, (line, shown): (u32, String), site: &Site) -> Go {
@@ -237,7 +244,7 @@ impl<'a> Player<'a> {
                 self.quiet(actor, length, want(Kind::Closed(Vec::new()), tail), site).await
             }
             Act::Never(_) | Act::Allows(_) | Act::AllowsEnd => Ok(()),
-            Act::Requests(request) => self.request(actor, request, line, &shown),
+            Act::Requests(request) => self.request(actor, request, line),
             Act::Answered(answered, tail) => self.answered(actor, answered, &want(Kind::Closed(Vec::new()), tail), site).await,
             Act::Dials { path, on, headers, window } => {
                 let dialling = super::connect::Dialling { path: path.as_ref(), on: on.as_deref(), headers, window: *window };

@@ -77,6 +77,15 @@ impl Want {
         }
     }
 
+    /// Whether it has come to pass when there is no connection any more.
+    pub(super) fn is_met_by_absence(&self) -> bool {
+        match &self.kind {
+            Kind::Closed(codes) => codes.is_empty(),
+            Kind::Wire(Incoming::End) | Kind::Disconnected(_) => true,
+            Kind::Arrival(_) | Kind::Connected(_) | Kind::Refused(_) | Kind::Wire(_) => false,
+        }
+    }
+
     /// Whether the actor's connection is meant to be over once it has come.
     pub(super) fn ends(&self, got: &Got) -> bool {
         match &self.kind {

@@ -87,10 +87,6 @@ impl Link {
         self.paused.send_replace(paused);
     }
 
-    pub(crate) fn is_polling(&self) -> bool {
-        matches!(self.way, Way::Polling(_))
-    }
-
     /// One Engine.IO packet.
     ///
     /// # Errors
