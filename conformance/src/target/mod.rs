@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use self::place::read_text;
 pub use self::{
     adapt::Adapt,
     address::Address,
@@ -119,6 +120,17 @@ impl Target {
     /// What is wrong, in one message that says what to do, with the last lines of output where there are some.
     pub async fn start(file: &TargetFile, options: StartOptions) -> Result<Self, TargetError> {
         launch::start(file, options).await
+    }
+
+    /// Runs the setup of a target file, where that has not been done, and starts nothing.
+    ///
+    /// # Errors
+    /// What went wrong, with its output.
+    pub async fn prepare(file: &TargetFile) -> Result<(), TargetError> {
+        match &file.start {
+            Some(spec) => setup::run(file, spec, &BTreeMap::new()).await,
+            None => Ok(()),
+        }
     }
 
     /// Attaches to a running server.

@@ -1,0 +1,188 @@
+//! The file of a wrong server, read into types; `fixtures/wrong/README.md` describes it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    rule::{Rule, WrittenRule},
+    server::Misbehaviour,
+};
+use crate::{
+    outcome::ClauseId,
+    target::{FileError, read_text},
+};
+
+/// A server with one planted defect.
+#[derive(Debug, Clone)]
+pub struct WrongServer {
+    /// Its file's name without the ending.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub title: String,
+    /// The clause that the defect breaks.
+    pub clause: ClauseId,
+    /// The cases meant for it, without transports.
+    pub caught_by: Vec<String>,
+    /// Globs of the cases that are played on it; empty: all.
+    pub play: Vec<String>,
+    /// What its cases need beside one instance.
+    pub needs: Vec<String>,
+    /// What is wrong, as the machine has it.
+    pub defect: Defect,
+}
+
+/// How a server is made wrong.
+#[derive(Debug, Clone)]
+pub enum Defect {
+    /// A changed copy of a target.
+    Patch {
+        /// A folder of `fixtures/targets`.
+        base: String,
+        /// What is changed.
+        edits: Vec<Edit>,
+    },
+    /// A wire-rewriting proxy before a target.
+    Proxy {
+        /// A folder of `fixtures/targets`, or `reference`.
+        base: String,
+        /// What is rewritten.
+        rules: Vec<Rule>,
+    },
+    /// A server of its own.
+    Server(Misbehaviour),
+}
+
+/// One change of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// Below the folder of the target.
+    pub file: PathBuf,
+    /// A text that stands there exactly once.
+    pub find: String,
+    /// What stands there instead.
+    pub replace: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    title: Spanned<String>,
+    clause: Spanned<String>,
+    caught_by: Spanned<Vec<String>>,
+    #[serde(default)]
+    play: Vec<String>,
+    #[serde(default)]
+    needs: Vec<String>,
+    patch: Option<WrittenPatch>,
+    proxy: Option<WrittenProxy>,
+    server: Option<WrittenServer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPatch {
+    base: String,
+    edit: Vec<Spanned<Edit>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenProxy {
+    base: String,
+    rule: Vec<Spanned<WrittenRule>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenServer {
+    misbehaviour: Misbehaviour,
+}
+
+impl WrongServer {
+    /// All wrong servers of a folder, by name.
+    ///
+    /// # Errors
+    /// The first file that is wrong in a way it should not be.
+    pub fn load_all(folder: &Path) -> Result<Vec<Self>, FileError> {
+        let unreadable = |e| FileError::whole(folder, format!("failed to read the wrong servers: {e}; check the path"));
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|ending| ending == "toml") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        paths.iter().map(|path| Self::load(path)).collect()
+    }
+
+    /// One wrong server.
+    ///
+    /// # Errors
+    /// What is wrong with its file, and where.
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        Self::parse(path, &read_text(path, "wrong server")?)
+    }
+
+    /// One wrong server from a text that lies, or would lie, at `path`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
+        let written: Written = toml::from_str(text).map_err(|e| FileError::from_toml(path, text, &e))?;
+        let at = |span: std::ops::Range<usize>, problem: &str| FileError::at(path, text, &span, problem);
+        if written.title.get_ref().trim().is_empty() {
+            return Err(at(written.title.span(), "is empty; say what is wrong with this server"));
+        }
+        if written.clause.get_ref().split_once('/').is_none_or(|(spec, number)| spec.is_empty() || number.is_empty()) {
+            return Err(at(written.clause.span(), "is no citation; write it like \"rooms/5.1\""));
+        }
+        if written.caught_by.get_ref().is_empty() {
+            return Err(at(written.caught_by.span(), "names no case; name the one that is meant for this defect"));
+        }
+        let edited = |edit: &Spanned<Edit>| match edit
+            .get_ref()
+            .file
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)))
+        {
+            true if edit.get_ref().find.is_empty() => {
+                Err(at(edit.span(), "looks for nothing; write the text that is replaced"))
+            }
+            true => Ok(edit.get_ref().clone()),
+            false => Err(at(edit.span(), "leaves the folder of the target; name a file below it")),
+        };
+        let ruled = |rule: &Spanned<WrittenRule>| rule.get_ref().parse().map_err(|problem| at(rule.span(), &problem));
+        let defect = match (written.patch, written.proxy, written.server) {
+            (Some(patch), None, None) if patch.edit.is_empty() => {
+                return Err(FileError::whole(path, "[patch] changes nothing; add an [[patch.edit]]"));
+            }
+            (Some(patch), None, None) => {
+                Defect::Patch { base: patch.base, edits: patch.edit.iter().map(edited).collect::<Result<_, _>>()? }
+            }
+            (None, Some(proxy), None) if proxy.rule.is_empty() => {
+                return Err(FileError::whole(path, "[proxy] changes nothing; add a [[proxy.rule]]"));
+            }
+            (None, Some(proxy), None) => {
+                Defect::Proxy { base: proxy.base, rules: proxy.rule.iter().map(ruled).collect::<Result<_, _>>()? }
+            }
+            (None, None, Some(server)) => Defect::Server(server.misbehaviour),
+            _ => return Err(FileError::whole(path, "needs exactly one of [patch], [proxy] and [server]")),
+        };
+        Ok(Self {
+            name: path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            path: path.to_owned(),
+            title: written.title.into_inner(),
+            clause: ClauseId(written.clause.into_inner()),
+            caught_by: written.caught_by.into_inner(),
+            play: written.play,
+            needs: written.needs,
+            defect,
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Wrong servers over real sockets.
