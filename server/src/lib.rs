@@ -20,6 +20,7 @@ pub mod clock;
 pub mod config;
 mod connection;
 pub mod events;
+pub mod http;
 pub mod listener;
 pub mod metrics;
 pub mod redis_link;

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use chatwright_protocol::dialects::rooms;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -18,6 +17,7 @@ use crate::{
     chat::{Hub, Ports, Rules},
     clock,
     config::{Config, Secret, VerifierConfig},
+    http::{Doors, admin_routes, client_routes},
     listener::{ListenError, Listener, Serving},
     metrics::Metrics,
     redis_link::{BadRedis, RedisLink, RedisOptions},
@@ -113,8 +113,16 @@ impl Server {
         let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
         hub.renew().await; // known to the cluster before the first client comes
         let oxide = Oxide::new(rooms::DIALECT.path, config.engine, Arc::clone(&hub), gate.clone(), metrics.clone());
-        let sockets = sockets.serve(routes(&oxide), metrics.clone());
-        let admin = admin.map(|admin| admin.serve(Router::new(), metrics));
+        let doors = Doors {
+            hub: Arc::clone(&hub),
+            gate,
+            metrics: metrics.clone(),
+            origins: config.origins,
+            origin_required: config.origin_required,
+            rest_body_bytes_max: config.rest_body_bytes_max,
+        };
+        let sockets = sockets.serve(client_routes(doors, rooms::DIALECT.path, oxide.service()), metrics.clone());
+        let admin = admin.map(|admin| admin.serve(admin_routes(metrics.clone()), metrics));
         Ok(Self { hub, oxide, sockets, admin, secret })
     }
 
@@ -161,11 +169,6 @@ impl Server {
         }
         cut
     }
-}
-
-fn routes(oxide: &Oxide) -> Router {
-    let path = rooms::DIALECT.path;
-    Router::new().route_service(path, oxide.service()).route_service(&format!("{path}/"), oxide.service())
 }
 
 fn verifier(config: &VerifierConfig) -> Result<(Arc<dyn Verifier>, Option<Secret>), StartError> {

@@ -17,7 +17,7 @@ mod stall;
 use std::{io, net::SocketAddr, time::Duration};
 
 pub use accept::{Listener, Serving};
-pub use body::TimedBody;
+pub use body::{BodyError, TimedBody};
 pub use connection::{ConnectionHandle, ConnectionId, CutReason, GuardedStream};
 pub use stall::StallRules;
 

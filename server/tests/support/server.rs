@@ -14,7 +14,7 @@ use chatwright_server::{
     config::VerifierConfig,
 };
 
-const SECRET: &[u8] = b"a secret of the tests, long enough for HS256";
+pub const SECRET: &[u8] = b"a secret of the tests, long enough for HS256";
 
 /// A token for a user that ends after `lifetime`.
 pub fn token(user: &str, lifetime: Duration) -> String {
