@@ -19,6 +19,7 @@ pub mod chat;
 pub mod clock;
 pub mod config;
 mod connection;
+pub mod contract;
 pub mod events;
 pub mod http;
 pub mod listener;

@@ -82,7 +82,7 @@ impl From<&Message> for MessageJson {
             timestamp: message.sent_at_ms,
             message_id: Some(message.id.to_string()),
             message_type: Some(kind_name(message.kind).to_owned()),
-            sequence: Some(message.sequence),
+            sequence: (message.sequence > 0).then_some(message.sequence),
         }
     }
 }

@@ -1,0 +1,21 @@
+//! What every adapter of a port must do, as functions that panic where it does not. Run over each adapter: in this crate's tests over
+//! memory and a local Redis, elsewhere over whatever runs in containers.
+
+mod bus;
+mod events;
+mod messages;
+mod roster;
+
+pub use bus::{Endpoint, bus_keeps_its_promises};
+pub use events::event_sink_keeps_its_promises;
+pub use messages::message_store_keeps_its_promises;
+pub use roster::roster_store_keeps_its_promises;
+
+/// Room ids that would confuse whoever takes them apart.
+const ODD_ROOMS: &[&str] =
+    &["a", "a:users", "a*", "*", "a.b", " a ", "a\nb", "{a}", "чат 🙂", "__proto__", "chat:room:a", "a:users:users"];
+
+/// An id that no other run of a contract uses, around a readable part.
+fn fresh(name: &str) -> String {
+    format!("{name}#{}", uuid::Uuid::new_v4().simple())
+}

@@ -1,0 +1,90 @@
+//! Every port's contract over every adapter that runs without containers.
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use chatwright_server::{
+    bus::{memory::MemoryHub, redis::RedisBus},
+    contract::{
+        bus_keeps_its_promises, event_sink_keeps_its_promises, message_store_keeps_its_promises,
+        roster_store_keeps_its_promises,
+    },
+    events::{json_lines::JsonLines, memory::MemoryEvents, wire},
+    redis_link::{RedisLink, RedisOptions},
+    store::{
+        memory::{MemoryMessages, Retention},
+        memory_roster::MemoryRoster,
+        redis::{RedisMessages, RedisRoster},
+    },
+};
+use support::redis::Redis;
+
+const RETENTION: Retention = Retention { history_messages_max: 40, history_ttl: Duration::from_secs(600) };
+
+fn options(redis: &Redis) -> RedisOptions {
+    RedisOptions { server: redis.config("prefix:"), timeout: Duration::from_secs(3) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_in_memory() {
+    let store = Arc::new(MemoryMessages::new(RETENTION));
+    message_store_keeps_its_promises(store, RETENTION.history_messages_max).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_on_redis() {
+    let Some(redis) = Redis::start().await else { return };
+    let store = Arc::new(RedisMessages::new(RedisLink::new(&options(&redis)).expect("a link"), RETENTION));
+    message_store_keeps_its_promises(store, RETENTION.history_messages_max).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roster_in_memory() {
+    roster_store_keeps_its_promises(Arc::new(MemoryRoster::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roster_on_redis() {
+    let Some(redis) = Redis::start().await else { return };
+    let roster = RedisRoster::new(RedisLink::new(&options(&redis)).expect("a link"));
+    roster_store_keeps_its_promises(Arc::new(roster)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bus_in_memory() {
+    let hub = MemoryHub::default();
+    let [one, two, three] = [(); 3].map(|()| {
+        let (bus, deliveries) = hub.endpoint();
+        (Arc::new(bus) as _, deliveries)
+    });
+    bus_keeps_its_promises(one, two, three).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bus_on_redis() {
+    let Some(redis) = Redis::start().await else { return };
+    let [one, two, three] = [(); 3].map(|()| {
+        let (bus, deliveries) = RedisBus::new(&options(&redis)).expect("a bus");
+        (Arc::new(bus) as _, deliveries)
+    });
+    bus_keeps_its_promises(one, two, three).await;
+}
+
+#[tokio::test]
+async fn events_in_memory() {
+    let sink = MemoryEvents::new(100);
+    event_sink_keeps_its_promises(&sink, async || sink.take().iter().map(wire::to_json).collect()).await;
+}
+
+#[tokio::test]
+async fn events_as_json_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("events.jsonl");
+    let sink = JsonLines::open(&path).await.expect("a file");
+    let read = async || {
+        let text = tokio::fs::read_to_string(&path).await.expect("the file");
+        text.lines().map(str::to_owned).collect()
+    };
+    event_sink_keeps_its_promises(&sink, read).await;
+}
