@@ -44,6 +44,8 @@ pub(super) struct Actor {
     pub(super) bytes: Vec<u8>,
     /// Its end was expected: what still ends is no surplus.
     pub(super) over: bool,
+    /// It has said who it is, where the target verifies nobody.
+    pub(super) greeted: bool,
     /// What comes now answers the dialect's fence and is no business of `never` lines.
     pub(super) at_fence: bool,
     /// It was told to stop reading: its stream cannot be judged to the end.
@@ -75,6 +77,7 @@ impl Actor {
             dialled: None,
             bytes: Vec::new(),
             over: false,
+            greeted: false,
             at_fence: false,
             deaf: false,
             last_step: Instant::now(),

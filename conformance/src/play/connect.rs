@@ -13,7 +13,7 @@ use super::{
     want::{Kind, Want},
 };
 use crate::{
-    case::{StepAct, ConnectOptions, ExpectMode, Payload, Tail, Transport, eval, eval_text, eval_url},
+    case::{ConnectOptions, ExpectMode, Payload, StepAct, Tail, Transport, eval, eval_text, eval_url},
     datum::Datum,
     target::{Address, Identity, show_duration},
     wire::{Decoder, Dial, Opening, Raw, connect_tcp, connect_websocket, nsp_part, open},
@@ -85,6 +85,7 @@ impl Player<'_> {
         if !goes_on {
             actor.hang_up();
             actor.over = false;
+            actor.greeted = false;
             actor.options = options.clone();
             if !self.open_session(actor, options, how, site).await? {
                 return Ok(());
@@ -116,13 +117,13 @@ impl Player<'_> {
         if let Some(sid) = payload.as_ref().and_then(|payload| payload.field("sid")) {
             self.names.fact(&actor.key, "socket", sid.clone());
         }
-        self.greet(actor, options, site).await
+        let about_that = options.auth.is_some() || self.case.needs.iter().any(|need| need == "identity=open");
+        if about_that || options.nsp.is_some() { Ok(()) } else { self.greet(actor, site).await }
     }
 
-    /// On a target that verifies nobody, a connection says who it is, unless the case is about that.
-    async fn greet(&mut self, actor: &mut Actor, options: &ConnectOptions, site: &Site) -> Go {
-        let knows_by_itself = self.stage.target.identity == Identity::Token || options.nsp.is_some();
-        if knows_by_itself || options.auth.is_some() || self.case.needs.iter().any(|need| need == "identity=open") {
+    /// On a target that verifies nobody, a connection says once who it is.
+    pub(super) async fn greet(&mut self, actor: &mut Actor, site: &Site) -> Go {
+        if self.stage.target.identity == Identity::Token || actor.greeted || actor.decoder.is_none() {
             return Ok(());
         }
         let dialect = self.stage.dialect;

@@ -59,6 +59,7 @@ impl Player<'_> {
         self.names.stand_in("each", Some(key));
         let site = self.site();
         let name = actor_named(key);
+        self.greet_by_name(key, &site).await?;
         for step in steps {
             let StepAct::Actor { does, .. } = &step.act else { continue };
             match self.play_act(&name, does, step.line, &site).await {

@@ -8,7 +8,7 @@ use super::{
     got::event_words,
 };
 use crate::{
-    case::{Act, Outgoing, Payload, Tail, Value, bytes_of, eval, eval_template, eval_text},
+    case::{Act, Outgoing, Payload, StepAct, Tail, Template, Value, bytes_of, eval, eval_template, eval_text},
     datum::Datum,
     target::show_duration,
     wire::{BINARY, Emitted, Frame, Link, TEXT, encode, nsp_part},
@@ -42,6 +42,7 @@ impl Player<'_> {
         let (ready, words) = match does {
             Act::Emits { event, args, ack, nsp } => {
                 let name = eval_template(event, &self.names).map_err(Stop::Unplayable)?;
+                actor.greeted |= self.is_greeting(event);
                 let args = self.arguments(args)?;
                 let words = event_words(&name, &args);
                 let ears = self.ears();
@@ -80,6 +81,13 @@ impl Player<'_> {
         };
         self.recorder.sent(&actor.key, &words, line);
         self.write(actor, ready, (line, shown), site).await
+    }
+
+    /// Whether this is how the dialect's connections say who they are.
+    fn is_greeting(&self, event: &Template) -> bool {
+        self.stage.dialect.hello.iter().any(|step| {
+            matches!(&step.act, StepAct::Actor { does: Act::Emits { event: hello, .. }, .. } if hello == event)
+        })
     }
 
     fn arguments(&self, args: &[Value]) -> Go<Vec<Datum>> {

@@ -170,11 +170,13 @@ impl<'a> Player<'a> {
         let StepAct::Actor { actor, does } = &step.act else { return self.steps(std::slice::from_ref(step), site).await };
         match (actor.user.as_str(), does) {
             ("each", Act::Connects(written, tail)) => {
-                if self.actors.get_mut(&each.key()).is_some_and(|actor| actor.decoder.is_some() && actor.link().is_some() && !actor.over) {
-                    return Ok(());
+                let is_there = |actor: &mut Actor| actor.decoder.is_some() && actor.link().is_some() && !actor.over;
+                if self.actors.get_mut(&each.key()).is_some_and(is_there) {
+                    return self.greet_by_name(&each.key(), site).await;
                 }
                 let merged = if *options == ConnectOptions::default() { written } else { options };
-                self.play_act(each, &Act::Connects(merged.clone(), tail.clone()), step.line, site).await
+                self.play_act(each, &Act::Connects(merged.clone(), tail.clone()), step.line, site).await?;
+                self.greet_by_name(&each.key(), site).await
             }
             ("each", _) => self.play_act(each, does, step.line, site).await,
             ("earlier", _) => {
@@ -188,6 +190,13 @@ impl<'a> Player<'a> {
             }
             _ => self.play_act(actor, does, step.line, site).await,
         }
+    }
+
+    pub(super) async fn greet_by_name(&mut self, key: &str, site: &Site) -> Go {
+        let Some(mut actor) = self.actors.remove(key) else { return Ok(()) };
+        let done = self.greet(&mut actor, site).await;
+        self.actors.insert(key.to_owned(), actor);
+        done
     }
 
     /// One step of one actor, who is taken out of the cast while it lasts.
