@@ -1,6 +1,10 @@
 //! One Redis server as the adapters use it: address, key prefix, time limits, and connections that come back by themselves.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
 
 use redis::{
     Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo, RedisError,
@@ -33,12 +37,17 @@ pub struct BadRedis {
     problem: String,
 }
 
+/// For how long a Redis that did not answer in time is not asked again: otherwise everybody who asks would wait for the time limit, one
+/// behind the other. One that refuses connections fails fast by itself.
+const SILENCE: Duration = Duration::from_millis(500);
+
 /// A connection for questions. Nothing is connected before the first one; a lost connection is made again.
 #[derive(Clone)]
 pub struct RedisLink {
     connection: ConnectionManager,
     prefix: String,
     timeout: Duration,
+    silent_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl fmt::Debug for RedisLink {
@@ -57,10 +66,15 @@ impl RedisLink {
             .set_number_of_retries(RECONNECT_ATTEMPTS)
             .set_max_delay(RECONNECT_PAUSE_MAX)
             .set_connection_timeout(Some(options.timeout))
-            .set_response_timeout(Some(options.timeout));
+            .set_response_timeout(Some(options.timeout * 2)); // ours comes first, and counts
         let connection = ConnectionManager::new_lazy_with_config(client(options)?, config);
         let connection = connection.map_err(|problem| bad(options, &problem))?;
-        Ok(Self { connection, prefix: options.server.prefix.clone(), timeout: options.timeout })
+        Ok(Self {
+            connection,
+            prefix: options.server.prefix.clone(),
+            timeout: options.timeout,
+            silent_until: Arc::default(),
+        })
     }
 
     /// A key or channel: the prefix, a fixed part, an id, a fixed part. Two of them are equal only if all parts are, because the ids
@@ -89,11 +103,18 @@ impl RedisLink {
     }
 
     async fn bounded<T>(&self, answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(problem)) => Err(judged(&problem)),
-            Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+        if self.silent_until().is_some_and(|until| Instant::now() < until) {
+            return Err(StoreError::Unavailable("no answer lately".to_owned()));
         }
+        let Ok(answer) = tokio::time::timeout(self.timeout, answer).await else {
+            *self.silent_until() = Some(Instant::now() + SILENCE);
+            return Err(StoreError::Unavailable("no answer in time".to_owned()));
+        };
+        answer.map_err(|problem| judged(&problem))
+    }
+
+    fn silent_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.silent_until.lock().expect("no code panics while it holds the time")
     }
 }
 

@@ -107,10 +107,9 @@ impl Bus for RedisBus {
     }
 
     fn unsubscribe<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            // A wish that cannot be told leaves a channel subscribed that nobody listens to; the next reconnection forgets it.
-            let _ = tokio::time::timeout(self.timeout, self.wishes.send(Wish::Unsubscribe(room.clone()))).await;
-        })
+        // A wish that cannot be told now leaves a channel subscribed that nobody listens to: harmless, and gone with the last wish.
+        let _ = self.wishes.try_send(Wish::Unsubscribe(room.clone()));
+        Box::pin(std::future::ready(()))
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), BusDown>> {

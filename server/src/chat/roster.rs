@@ -87,10 +87,9 @@ impl Hub {
     /// Takes a connection out of a room; tells the others if its user is gone with it.
     pub(super) async fn leave_room(&self, connection: &Arc<Connection>, room: &RoomId, member: &Member) {
         let Some(cell) = self.roster.cell(room) else { return };
-        let mut retired = cell.door.lock().await;
-        cell.state().remove(connection.id());
-        let device = connection.device(member.clone());
-        let last = match self.ports.roster.leave(room, &device).await {
+        self.stop_listening(connection, &cell).await;
+        // Outside of the door: a store that is away must not make a crowd that leaves wait one behind the other.
+        let last = match self.ports.roster.leave(room, &connection.device(member.clone())).await {
             Ok(last) => last,
             Err(problem) => {
                 self.roster_may_differ(&problem);
@@ -100,11 +99,20 @@ impl Hub {
         if last {
             self.tell_room(&cell, NoticeBody::Left(member.clone())).await;
         }
-        if !*retired && cell.state().is_empty() {
+    }
+
+    async fn stop_listening(&self, connection: &Connection, cell: &Cell) {
+        let mut retired = cell.door.lock().await;
+        let is_empty = {
+            let mut state = cell.state();
+            state.remove(connection.id());
+            state.is_empty()
+        };
+        if is_empty && !*retired {
             *retired = true;
-            self.roster.cells().remove(room);
+            self.roster.cells().remove(&cell.room);
             self.metrics.rooms(self.roster.cells().len());
-            self.ports.bus.unsubscribe(room).await;
+            self.ports.bus.unsubscribe(&cell.room).await;
         }
     }
 

@@ -16,7 +16,7 @@ where
         message: MessageId::from(format!("m{number}")),
         room: RoomId::from("a:b"),
         sender: UserId::from("alice"),
-        receiver: (number % 2 == 0).then(|| UserId::from("bob")),
+        receiver: number.is_multiple_of(2).then(|| UserId::from("bob")),
         text: "two\nlines \"quoted\"".to_owned(),
         sent_at_ms: 1_728_887_400_000 + number,
     };
