@@ -117,8 +117,9 @@ impl WrongServer {
                 paths.push(path);
             }
         }
-        paths.sort();
-        paths.iter().map(|path| Self::load(path)).collect()
+        let mut all = paths.iter().map(|path| Self::load(path)).collect::<Result<Vec<_>, _>>()?;
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
     }
 
     /// One wrong server.
@@ -184,5 +185,71 @@ impl WrongServer {
             needs: written.needs,
             defect,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "title = \"t\"\nclause = \"rooms/5.1\"\ncaught_by = [\"rooms/a\"]\n";
+
+    fn parse(text: &str) -> Result<WrongServer, FileError> {
+        WrongServer::parse(Path::new("wrong/echo-missing.toml"), text)
+    }
+
+    #[test]
+    fn the_three_kinds_are_read() {
+        let patch = parse(&format!(
+            "{HEAD}[patch]\nbase = \"b\"\n[[patch.edit]]\nfile = \"src/a.js\"\nfind = \"x\"\nreplace = \"\"\n"
+        ))
+        .expect("a patch");
+        assert_eq!((patch.name.as_str(), patch.clause.0.as_str()), ("echo-missing", "rooms/5.1"));
+        assert!(matches!(&patch.defect, Defect::Patch { base, edits } if base == "b" && edits.len() == 1));
+        let proxy = parse(&format!(
+            "{HEAD}[proxy]\nbase = \"b\"\n[[proxy.rule]]\nto = \"client\"\npacket = 'x'\ndo = \"drop\"\n"
+        ))
+        .expect("a proxy");
+        assert!(matches!(&proxy.defect, Defect::Proxy { rules, .. } if rules.len() == 1));
+        let server = parse(&format!("{HEAD}[server]\nmisbehaviour = \"invalid-utf8-accepted\"\n")).expect("a server");
+        assert!(matches!(server.defect, Defect::Server(Misbehaviour::InvalidUtf8Accepted)));
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_place() {
+        let rule = |rule: &str| format!("{HEAD}[proxy]\nbase = \"b\"\n[[proxy.rule]]\n{rule}\n");
+        let edit = |edit: &str| format!("{HEAD}[patch]\nbase = \"b\"\n[[patch.edit]]\n{edit}\n");
+        let cases = [
+            (HEAD.to_owned(), "exactly one of"),
+            (HEAD.replace("rooms/5.1", "5.1") + "[server]\nmisbehaviour = \"no-pings\"", ":2:10: `clause`"),
+            (HEAD.replace("[\"rooms/a\"]", "[]") + "[server]\nmisbehaviour = \"no-pings\"", ":3:13: `caught_by`"),
+            (format!("{HEAD}[server]\nmisbehaviour = \"sings\""), "unknown variant `sings`"),
+            (edit("file = \"../x\"\nfind = \"a\"\nreplace = \"b\""), "leaves the folder"),
+            (edit("file = \"x\"\nfind = \"\"\nreplace = \"b\""), "looks for nothing"),
+            (rule("to = \"client\"\ndo = \"drop\""), "exactly one of `packet`"),
+            (rule("to = \"client\"\npacket = '('\ndo = \"drop\""), "no regular expression"),
+            (rule("to = \"client\"\npacket = 'x'\ndo = \"sing\""), "is nothing a rule can do"),
+            (rule("to = \"client\"\npacket = 'x'\ndo = \"delay\""), "needs `by"),
+            (rule("to = \"client\"\npacket = 'x'\ndo = \"drop\"\nby = \"1s\""), "`by` means nothing"),
+            (rule("to = \"server\"\npacket = 'x'\ndo = \"copy\""), "goes to the client"),
+            (rule("to = \"server\"\nhttp = 'x'\ndo = \"swap\""), "for packets only"),
+            (rule("to = \"client\"\npacket = 'x'\nwhich = \"0\"\ndo = \"drop\""), "counts nothing"),
+            (rule("to = \"client\"\nhttp = 'x'\nover = \"polling\"\ndo = \"drop\""), "`over` is for packets"),
+        ];
+        for (text, expected) in cases {
+            let error = parse(&text).expect_err(expected).to_string();
+            assert!(
+                error.starts_with("wrong/echo-missing.toml") && error.contains(expected),
+                "wanted `{expected}` in: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_wrong_server_of_the_fixtures_is_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/wrong");
+        let all = WrongServer::load_all(&folder).expect("all are well written");
+        assert!(all.len() >= 40, "only {} wrong servers", all.len());
+        assert!(all.is_sorted_by(|a, b| a.name < b.name));
     }
 }

@@ -2,7 +2,7 @@
 //! other clauses still pass. Everything else that can happen has a name of its own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     future::Future,
 };
 
@@ -152,14 +152,11 @@ where
     use futures_util::StreamExt as _;
     let mut base_runs = BTreeMap::new();
     for server in servers {
-        let key = base_key(server);
-        if !base_runs.contains_key(&key) {
-            let run = match server.start_base(bases, options.clone()).await {
-                Ok(target) => play(target, Vec::new()).await,
-                Err(error) => Err(error.to_string()),
-            };
-            base_runs.insert(key, run);
-        }
+        let Entry::Vacant(place) = base_runs.entry(base_key(server)) else { continue };
+        place.insert(match server.start_base(bases, options.clone()).await {
+            Ok(target) => play(target, Vec::new()).await,
+            Err(error) => Err(error.to_string()),
+        });
     }
     let rows = servers.iter().map(|server| row(server, bases, options, &base_runs, &play));
     let rows: Vec<KillRow> = futures_util::stream::iter(rows).buffered(at_once.max(1)).collect().await;
@@ -247,4 +244,127 @@ fn unproven(rows: &[KillRow], played: &BTreeSet<&str>) -> Vec<String> {
     let caught = rows.iter().filter(|row| row.verdict == KillVerdict::Caught);
     let proven: BTreeSet<&str> = caught.flat_map(|row| row.kills.iter().map(|kill| filter_of(&kill.case))).collect();
     played.difference(&proven).map(|case| (*case).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::outcome::{Failure, Level, Transcript};
+
+    fn server(caught_by: &[&str]) -> WrongServer {
+        let names: Vec<String> = caught_by.iter().map(|name| format!("\"{name}\"")).collect();
+        let text = format!(
+            "title = \"t\"\nclause = \"rooms/5.1\"\ncaught_by = [{}]\n[server]\nmisbehaviour = \"none\"\n",
+            names.join(", ")
+        );
+        WrongServer::parse(Path::new("one.toml"), &text).expect("a good file")
+    }
+
+    fn case(name: &str, clause: &str, failed: Option<(Phase, &str)>) -> CaseReport {
+        let failure = failed.map(|(phase, clause)| Failure {
+            phase,
+            line: 3,
+            step: String::new(),
+            clause: ClauseId(clause.to_owned()),
+            level: Level::Must,
+            expected: String::new(),
+            got: String::new(),
+            why: String::new(),
+        });
+        CaseReport {
+            name: name.to_owned(),
+            title: String::new(),
+            source: String::new(),
+            clauses: vec![ClauseId(clause.to_owned())],
+            verdict: if failed.is_some() { Verdict::Fail } else { Verdict::Pass },
+            reason: None,
+            failure,
+            transcript: Transcript::default(),
+            elapsed: std::time::Duration::ZERO,
+            proven: false,
+        }
+    }
+
+    fn judged(caught_by: &[&str], cases: Vec<CaseReport>) -> KillRow {
+        weigh(&server(caught_by), &RunReport { cases, ..empty_run() }, &BTreeSet::new())
+    }
+
+    fn others() -> Vec<CaseReport> {
+        vec![case("x", "rooms/1.1", None), case("y", "rooms/1.2", None), case("z", "rooms/1.3", None)]
+    }
+
+    fn with(mut cases: Vec<CaseReport>, case: CaseReport) -> Vec<CaseReport> {
+        cases.push(case);
+        cases
+    }
+
+    #[test]
+    fn it_is_caught_by_a_step_that_states_its_clause() {
+        let row = judged(&["a"], with(others(), case("a [polling]", "rooms/5.1", Some((Phase::Step, "rooms/5.1")))));
+        assert_eq!(row.verdict, KillVerdict::Caught);
+        assert_eq!((row.kills.len(), row.others_passed), (1, (3, 3)));
+        let row = judged(&["a"], with(others(), case("a", "rooms/5.1", Some((Phase::End, "rooms/5.1")))));
+        assert_eq!(row.verdict, KillVerdict::Caught);
+    }
+
+    #[test]
+    fn a_failing_preamble_and_another_clause_are_no_kills() {
+        let row = judged(&["a"], with(others(), case("a", "rooms/5.1", Some((Phase::Preamble, "rooms/5.1")))));
+        assert_eq!((row.verdict, row.broke_down.len()), (KillVerdict::CaughtElsewhere, 1));
+        let row = judged(&["a"], with(others(), case("a", "rooms/5.1", Some((Phase::Step, "rooms/3.1")))));
+        assert_eq!((row.verdict, row.elsewhere.len()), (KillVerdict::CaughtElsewhere, 1));
+    }
+
+    #[test]
+    fn each_declared_case_has_to_kill() {
+        let cases = with(others(), case("a", "rooms/5.1", Some((Phase::Step, "rooms/5.1"))));
+        let row = judged(&["a", "b"], with(cases, case("b", "rooms/5.1", None)));
+        assert_eq!((row.verdict, row.survived), (KillVerdict::CaughtElsewhere, vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn a_server_that_fails_most_cases_kills_nothing() {
+        let mut cases = vec![case("a", "rooms/5.1", Some((Phase::Step, "rooms/5.1"))), case("x", "rooms/1.1", None)];
+        cases.push(case("y", "rooms/1.2", Some((Phase::Step, "rooms/1.2"))));
+        assert_eq!(judged(&["a"], cases).verdict, KillVerdict::BreaksEverything);
+        let alone = vec![case("a", "rooms/5.1", Some((Phase::Step, "rooms/5.1")))];
+        assert_eq!(judged(&["a"], alone).verdict, KillVerdict::BreaksEverything);
+    }
+
+    #[test]
+    fn what_fails_on_the_base_too_says_nothing() {
+        let cases = with(others(), case("a", "rooms/5.1", Some((Phase::Step, "rooms/5.1"))));
+        let row = weigh(&server(&["a"]), &RunReport { cases, ..empty_run() }, &BTreeSet::from(["a".to_owned()]));
+        assert_eq!(row.verdict, KillVerdict::Missed);
+    }
+
+    #[test]
+    fn wrong_servers_with_the_same_kills_are_clones_and_cases_without_kills_unproven() {
+        let killed = |name: &str| {
+            let row = judged(&["a"], with(others(), case("a", "rooms/5.1", Some((Phase::Step, "rooms/5.1")))));
+            KillRow { name: name.to_owned(), ..row }
+        };
+        let other = KillRow {
+            name: "three".to_owned(),
+            ..judged(&["b"], with(others(), case("b", "rooms/5.1", Some((Phase::Step, "rooms/5.1")))))
+        };
+        let rows = [killed("one"), killed("two"), other];
+        assert_eq!(clones(&rows), [["one".to_owned(), "two".to_owned()]]);
+        assert_eq!(unproven(&rows, &BTreeSet::from(["a", "b", "x"])), ["x"]);
+    }
+
+    #[tokio::test]
+    async fn a_table_is_made_by_playing_on_the_base_and_on_each_wrong_server() {
+        let bases = Bases { targets: "nowhere".into(), reference: None };
+        let servers = [server(&["a"])];
+        let play = |target: Target, _globs: Vec<String>| async move {
+            target.stop().await;
+            Ok(RunReport { cases: others(), ..empty_run() })
+        };
+        let table = judge_wrong_servers(&servers, &bases, &StartOptions::default(), 2, play).await;
+        assert_eq!(table.rows[0].verdict, KillVerdict::Missed);
+        assert_eq!(table.unproven, ["x", "y", "z"]);
+    }
 }

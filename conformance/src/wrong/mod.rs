@@ -159,4 +159,6 @@ impl WrongServer {
 }
 
 #[cfg(test)]
+mod proxy_tests;
+#[cfg(test)]
 mod tests;

@@ -134,9 +134,12 @@ impl Flow {
                     break;
                 }
             }
-            arriving.close();
         };
-        tokio::join!(read, judge);
+        // The judge hears of the end of reading, not the other way round: it ends first when it cuts.
+        tokio::select! {
+            () = judge => {}
+            () = async { read.await; std::future::pending().await } => {}
+        }
         // One side that ends, ends both: behind a proxy, too, a connection has one end.
         for queue in [&self.out, &self.back] {
             let _gone = queue.send(Outgoing::End).await;

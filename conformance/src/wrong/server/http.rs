@@ -82,7 +82,7 @@ async fn engine(request: Request<Incoming>, house: Arc<House>, tasks: Tasks) -> 
         if request.method() != Method::GET {
             return Ok(refused(2, "Bad handshake method"));
         }
-        return if upgrade { upgrade_to(request, house, tasks, None).await } else { Ok(handshake(&house, &request)?) };
+        return if upgrade { upgrade_to(request, house, tasks, None) } else { Ok(handshake(&house, &request)?) };
     };
     let Some(session) = house.session(&sid) else {
         let lenient = house.is(Misbehaviour::UnknownSidAccepted) && !upgrade;
@@ -93,7 +93,7 @@ async fn engine(request: Request<Incoming>, house: Arc<House>, tasks: Tasks) -> 
         });
     };
     match (upgrade, request.method()) {
-        (true, _) if session.carrier() == Carrier::Polling => upgrade_to(request, house, tasks, Some(session)).await,
+        (true, _) if session.carrier() == Carrier::Polling => upgrade_to(request, house, tasks, Some(session)),
         (true, _) => Ok(refused(3, "Bad request")),
         (false, _) if session.carrier() == Carrier::WebSocket && !house.is(Misbehaviour::PollingAfterUpgrade) => {
             Ok(refused(3, "Bad request"))
@@ -230,7 +230,7 @@ pub(super) fn receive(house: &Arc<House>, session: &Arc<Session>, packet: Packet
     outcome
 }
 
-async fn upgrade_to(
+fn upgrade_to(
     mut request: Request<Incoming>,
     house: Arc<House>,
     tasks: Tasks,

@@ -141,10 +141,8 @@ fn connect(house: &Arc<House>, session: &Arc<Session>, parsed: &Parsed<'_>) -> R
     state.connected = true;
     state.user = Some(user);
     drop(state);
-    let sid = match house.misbehaviour {
-        Misbehaviour::ConnectShowsEngineSid => session.sid.clone(),
-        _ => format!("c{}", session.number),
-    };
+    let shows = house.is(Misbehaviour::ConnectShowsEngineSid);
+    let sid = if shows { session.sid.clone() } else { format!("c{}", session.number) };
     session.send_text(if house.is(Misbehaviour::ConnectWithoutSid) {
         "40{}".to_owned()
     } else {
@@ -172,7 +170,7 @@ fn arguments<'a>(parsed: &'a Parsed<'_>) -> Result<(&'a str, Option<&'a Value>),
     match payload.first().ok_or(Broken)? {
         Value::String(name) if !RESERVED.contains(&name.as_str()) => Ok((name, payload.get(1))),
         Value::Number(_) => Ok(("", None)),
-        _ => Err(Broken),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Err(Broken),
     }
 }
 
