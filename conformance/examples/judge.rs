@@ -81,7 +81,10 @@ impl Observer for Printer {
         let reason = report.reason.as_deref().unwrap_or("");
         println!("{shown:10} {} ({} ms) {reason}", report.name, report.elapsed.as_millis());
         let Some(failure) = &report.failure else { return };
-        println!("    line {}: {}   [{} {:?}, {:?}]", failure.line, failure.step, failure.clause.0, failure.level, failure.phase);
+        println!(
+            "    line {}: {}   [{} {:?}, {:?}]",
+            failure.line, failure.step, failure.clause.0, failure.level, failure.phase
+        );
         println!("    expected {}\n    got      {}\n    why      {}", failure.expected, failure.got, failure.why);
         for entry in &report.transcript.entries {
             let sign = match entry.kind {
@@ -105,7 +108,8 @@ async fn judge() -> Result<bool, String> {
     let file = match (&typed.url, &typed.target) {
         (_, Some(path)) => TargetFile::load(path).map_err(|e| e.to_string())?,
         (Some(url), None) => {
-            let auth = typed.secret.as_ref().map_or(String::new(), |secret| format!("[auth]\njwt_secret = {secret:?}\n"));
+            let auth =
+                typed.secret.as_ref().map_or(String::new(), |secret| format!("[auth]\njwt_secret = {secret:?}\n"));
             let text = format!("name = {url:?}\ndialect = \"rooms\"\n[[instance]]\nsocket = {url:?}\n{auth}");
             TargetFile::parse(&PathBuf::from(url), &text).map_err(|e| e.to_string())?
         }

@@ -42,6 +42,16 @@ impl Datum {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
+    /// The number, if it is one without a fraction and not negative.
+    pub fn as_u64(&self) -> Option<u64> {
+        if let Self::Number(number) = self { number.as_u64() } else { None }
+    }
+
+    /// The bytes, if it is such.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
+    }
+
     /// What stands for it inside a longer text: a string as it is, everything else as JSON.
     pub fn to_plain(&self) -> String {
         self.as_text().map_or_else(|| self.to_string(), ToOwned::to_owned)

@@ -165,6 +165,9 @@ impl Dialect {
     /// The name that cases use for an event, when the target may use another that the document also has.
     #[must_use]
     pub fn canonical_event<'a>(&'a self, event: &'a str) -> &'a str {
-        self.aliases.iter().find(|(_, others)| others.iter().any(|other| other == event)).map_or(event, |(name, _)| name)
+        self.aliases
+            .iter()
+            .find(|(_, others)| others.iter().any(|other| other == event))
+            .map_or(event, |(name, _)| name)
     }
 }

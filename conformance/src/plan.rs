@@ -68,7 +68,11 @@ pub(crate) fn plan<'a>(case: &'a Case, axis: &[Transport], stage: &Stage, budget
             bound,
             hindrance: hindrance(case, open.then_some(*transport), stage.target).or_else(|| {
                 (estimate > budget).then(|| {
-                    format!("it waits for about {} s of the target's clocks; the clock budget is {} s", estimate.as_secs(), budget.as_secs())
+                    format!(
+                        "it waits for about {} s of the target's clocks; the clock budget is {} s",
+                        estimate.as_secs(),
+                        budget.as_secs()
+                    )
                 })
             }),
         })
@@ -108,9 +112,15 @@ fn leaves_transport_open(steps: &[Step]) -> bool {
     let is_open = |options: &ConnectOptions| options.transport.is_none();
     steps.iter().any(|step| match &step.act {
         StepAct::Use { options, .. } => is_open(options),
-        StepAct::Actor { does: Act::Connects(options, _) | Act::Tries(options) | Act::Opens(options, _), .. } => is_open(options),
+        StepAct::Actor { does: Act::Connects(options, _) | Act::Tries(options) | Act::Opens(options, _), .. } => {
+            is_open(options)
+        }
         StepAct::Repeat { steps, .. } => leaves_transport_open(steps),
-        StepAct::Actor { .. } | StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => false,
+        StepAct::Actor { .. }
+        | StepAct::Wait(_)
+        | StepAct::Auth { .. }
+        | StepAct::Target { .. }
+        | StepAct::Backend { .. } => false,
     })
 }
 
@@ -123,10 +133,13 @@ fn estimate(steps: &[Step], stage: &Stage) -> Duration {
             StepAct::Repeat { from, to, steps, .. } => estimate(steps, stage).saturating_mul(rounds(from, to)),
             StepAct::Actor { does, .. } => {
                 let quiet = if let Act::Quiet(span, _) = does { length(span, stage) } else { Duration::ZERO };
-                let clocks = tails(does).into_iter().filter_map(|tail| tail.within.as_ref()).filter(|span| has_clock(span));
+                let clocks =
+                    tails(does).into_iter().filter_map(|tail| tail.within.as_ref()).filter(|span| has_clock(span));
                 quiet + clocks.map(|span| length(span, stage)).max().unwrap_or_default()
             }
-            StepAct::Use { .. } | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => Duration::ZERO,
+            StepAct::Use { .. } | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {
+                Duration::ZERO
+            }
         })
         .sum()
 }

@@ -95,7 +95,9 @@ pub enum RunError {
         filter: String,
     },
     /// A known failure that means no case.
-    #[error("the target file lists `{pattern}` as known to fail, but there is no such case; take the line out or correct it")]
+    #[error(
+        "the target file lists `{pattern}` as known to fail, but there is no such case; take the line out or correct it"
+    )]
     UnmatchedKnown {
         /// As written.
         pattern: String,
@@ -106,7 +108,12 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`] when the configuration does not fit the suite; what the target does wrong is in the report.
-pub async fn run(suite: &Suite, config: &RunConfig, target: &Target, observer: &dyn Observer) -> Result<RunReport, RunError> {
+pub async fn run(
+    suite: &Suite,
+    config: &RunConfig,
+    target: &Target,
+    observer: &dyn Observer,
+) -> Result<RunReport, RunError> {
     let began = Instant::now();
     let dialect = dialect_of(suite, target)?;
     let levels = suite.levels();
@@ -139,7 +146,7 @@ pub async fn run(suite: &Suite, config: &RunConfig, target: &Target, observer: &
     let judge = Judge { suite, config, target, observer, levels: &levels, dialect, began };
     let mut cases: Vec<CaseReport> = reports.iter().map(|one| judge.not_run(one)).collect();
     // The longest first: they would otherwise be alone at the end.
-    playable.sort_by(|a, b| b.bound.cmp(&a.bound));
+    playable.sort_by_key(|one| std::cmp::Reverse(one.bound));
     let together = stream::iter(playable).map(|one| judge.case(one)).buffer_unordered(config.parallel.max(1));
     cases.extend(together.collect::<Vec<_>>().await);
     for one in alone {
@@ -189,8 +196,13 @@ impl Judge<'_> {
             return self.not_run(&Planned { hindrance: Some("the time of the run was over".to_owned()), ..one });
         }
         self.observer.started(&one.name);
-        let stage =
-            Stage { target: self.target, dialect: self.dialect, transport: one.transport, seed: self.config.seed, levels: self.levels };
+        let stage = Stage {
+            target: self.target,
+            dialect: self.dialect,
+            transport: one.transport,
+            seed: self.config.seed,
+            levels: self.levels,
+        };
         let played = play(one.case, &stage, one.bound.min(left)).await;
         let report = self.judged(&one, played);
         self.observer.finished(&report);

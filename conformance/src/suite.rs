@@ -126,7 +126,8 @@ impl Suite {
             read_folder(path, "", &mut files)?;
             files.retain(|file| file.path.ends_with(".case"));
         } else {
-            let text = std::fs::read_to_string(path).map_err(|e| problem(format!("failed to read {}: {e}", path.display())))?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| problem(format!("failed to read {}: {e}", path.display())))?;
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("case").to_owned();
             files.push(FixtureFile { shown: path.display().to_string(), path: name, text });
         }
@@ -168,7 +169,10 @@ impl Suite {
     /// The contracts that a dialect is judged by: its own, then those of its carrier.
     #[must_use]
     pub fn specs_of(&self, dialect: &Dialect) -> Vec<&Spec> {
-        let below = PROTOCOLS.iter().filter(|(carrier, _)| *carrier == dialect.carrier).flat_map(|(_, names)| names.iter().copied());
+        let below = PROTOCOLS
+            .iter()
+            .filter(|(carrier, _)| *carrier == dialect.carrier)
+            .flat_map(|(_, names)| names.iter().copied());
         std::iter::once(dialect.name.as_str()).chain(below).filter_map(|name| self.specs.get(name)).collect()
     }
 
@@ -176,7 +180,10 @@ impl Suite {
     #[must_use]
     pub fn list(&self, dialect: &Dialect) -> Vec<&Case> {
         let names: Vec<&str> = self.specs_of(dialect).iter().map(|spec| spec.name.as_str()).collect();
-        self.cases.iter().filter(|case| case.name.split('/').next().is_some_and(|first| names.contains(&first))).collect()
+        self.cases
+            .iter()
+            .filter(|case| case.name.split('/').next().is_some_and(|first| names.contains(&first)))
+            .collect()
     }
 
     /// What a case is about: its text, and the words of its clauses. `None` when there is no such case.
@@ -221,9 +228,15 @@ fn marked(steps: &[Step], found: &mut Vec<(ClauseId, Option<u32>)>) {
         match &step.act {
             StepAct::Repeat { steps, .. } => marked(steps, found),
             StepAct::Actor { does, .. } => {
-                found.extend(tails(does).into_iter().filter_map(|tail| tail.clause.clone()).map(|id| (id, Some(step.line))));
+                found.extend(
+                    tails(does).into_iter().filter_map(|tail| tail.clause.clone()).map(|id| (id, Some(step.line))),
+                );
             }
-            StepAct::Use { .. } | StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {}
+            StepAct::Use { .. }
+            | StepAct::Wait(_)
+            | StepAct::Auth { .. }
+            | StepAct::Target { .. }
+            | StepAct::Backend { .. } => {}
         }
     }
 }

@@ -62,7 +62,11 @@ mod tests {
             (Level::May, true, Verdict::NonStrict),
         ];
         for (level, strict, expected) in table {
-            assert_eq!(verdict(Ended::Failed(&failure(level)), None, strict).0, expected, "{level:?}, strict: {strict}");
+            assert_eq!(
+                verdict(Ended::Failed(&failure(level)), None, strict).0,
+                expected,
+                "{level:?}, strict: {strict}"
+            );
         }
     }
 

@@ -65,16 +65,13 @@ fn called(call: &Call, scope: &dyn Scope) -> Result<Datum, String> {
 }
 
 fn repeated(what: &Datum, times: &Datum) -> Result<Datum, String> {
-    let count = match times {
-        Datum::Number(n) => n.as_u64().and_then(|n| usize::try_from(n).ok()),
-        Datum::Null | Datum::Bool(_) | Datum::Text(_) | Datum::Bytes(_) | Datum::List(_) | Datum::Object(_) => None,
-    }
-    .ok_or_else(|| format!("repeat(..., {times}) is no number of times"))?;
+    let count = times.as_u64().and_then(|n| usize::try_from(n).ok());
+    let count = count.ok_or_else(|| format!("repeat(..., {times}) is no number of times"))?;
     let fits = |length: usize| length.checked_mul(count).is_some_and(|total| total <= REPEATED_BYTES_MAX);
-    match what {
-        Datum::Text(text) if fits(text.len()) => Ok(Datum::Text(text.repeat(count))),
-        Datum::Bytes(bytes) if fits(bytes.len()) => Ok(Datum::Bytes(bytes.repeat(count))),
-        other => Err(format!("repeat({other}, {count}) is no text or bytes of bearable length")),
+    match (what.as_text(), what.as_bytes()) {
+        (Some(text), _) if fits(text.len()) => Ok(Datum::Text(text.repeat(count))),
+        (_, Some(bytes)) if fits(bytes.len()) => Ok(Datum::Bytes(bytes.repeat(count))),
+        (_, _) => Err(format!("repeat({}, {count}) is no text or bytes of bearable length", super::clipped(what))),
     }
 }
 
@@ -143,12 +140,10 @@ pub fn eval_text(payload: &Payload, scope: &dyn Scope) -> Result<String, String>
 pub fn bytes_of(payload: &Payload, scope: &dyn Scope) -> Result<Vec<u8>, String> {
     match payload {
         Payload::Bare(text) => eval_template(text, scope).map(String::into_bytes),
-        Payload::Value(value) => eval(value, scope).map(|datum| match datum {
-            Datum::Bytes(bytes) => bytes,
-            Datum::Null | Datum::Bool(_) | Datum::Number(_) | Datum::Text(_) | Datum::List(_) | Datum::Object(_) => {
-                datum.to_plain().into_bytes()
-            }
-        }),
+        Payload::Value(value) => {
+            let datum = eval(value, scope)?;
+            Ok(datum.as_bytes().map_or_else(|| datum.to_plain().into_bytes(), <[u8]>::to_vec))
+        }
     }
 }
 
@@ -166,10 +161,10 @@ pub(crate) fn eval_millis(span: &Span, scope: &dyn Scope) -> Result<i64, String>
                     scope.clock(name).ok_or_else(|| format!("the target has no clock `{name}` in its [timing]"))?;
                 u64::try_from(clock.as_millis()).unwrap_or(u64::MAX)
             }
-            Amount::Name(path) => match named(path, scope)? {
-                Datum::Number(n) => n.as_u64().ok_or_else(|| format!("${} is no duration", path.0.join(".")))?,
-                other => return Err(format!("{other} is no duration")),
-            },
+            Amount::Name(path) => {
+                let datum = named(path, scope)?;
+                datum.as_u64().ok_or_else(|| format!("{datum} is no duration"))?
+            }
         };
         let signed = i64::try_from(millis).unwrap_or(i64::MAX);
         total = if term.minus { total.saturating_sub(signed) } else { total.saturating_add(signed) };

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use regex::Regex;
 use serde_json::Number;
 
 use super::{
     eval::{Scope, eval, eval_template},
-    value::{Bounds, KINDS, Kind, Path, Pattern, Template, TextPattern, TokenCall, Value},
+    value::{Bounds, Expression, KINDS, Kind, Path, Pattern, Template, TextPattern, TokenCall, Value},
 };
 use crate::datum::Datum;
 
@@ -117,7 +116,7 @@ impl Matcher<'_> {
             Pattern::Holds(items) => self.holds(items, got),
             Pattern::Each(each) => self.each(each, got),
             Pattern::Kind { kind, bounds } => self.kind(*kind, bounds.as_ref(), got),
-            Pattern::Regex(source) => self.regex(source, got),
+            Pattern::Regex(expression) => self.regex(expression, got),
             Pattern::Not(inner) => {
                 let before = self.bound.len();
                 let matched = self.pattern(inner, got).is_ok();
@@ -250,12 +249,11 @@ impl Matcher<'_> {
         }
     }
 
-    fn regex(&mut self, source: &str, got: &Datum) -> Result<(), Mismatch> {
-        let shown = Pattern::Regex(source.to_owned()).to_string();
-        let (Ok(regex), Some(text)) = (Regex::new(source), got.as_text()) else {
-            return Err(self.differs(shown, clipped(got)));
+    fn regex(&mut self, expression: &Expression, got: &Datum) -> Result<(), Mismatch> {
+        let regex = &expression.regex;
+        let Some(found) = got.as_text().and_then(|text| regex.captures(text)) else {
+            return Err(self.differs(expression.to_string(), clipped(got)));
         };
-        let Some(found) = regex.captures(text) else { return Err(self.differs(shown, clipped(got))) };
         for name in regex.capture_names().flatten() {
             if let Some(group) = found.name(name) {
                 self.bound.push((name.to_owned(), Datum::Text(group.as_str().to_owned())));

@@ -1,8 +1,11 @@
 //! The case language: its data, its parser, its printer, and how patterns match.
 
+mod act;
 mod ast;
 mod cursor;
 mod eval;
+mod json;
+mod json_value;
 mod matching;
 mod names;
 mod parse;
@@ -15,10 +18,10 @@ mod print;
 mod print_value;
 mod value;
 
-pub use ast::{
-    Act, ActorName, Answered, Arrives, Body, BodyPattern, Case, ConnectOptions, ExpectMode, Expected, Incoming,
-    Outgoing, Request, StatusPattern, Step, StepAct, Tail, Transport, WorldVerb,
+pub use act::{
+    Act, Answered, Arrives, Body, BodyPattern, ExpectMode, Expected, Incoming, Outgoing, Request, StatusPattern, Tail,
 };
+pub use ast::{ActorName, Case, ConnectOptions, Step, StepAct, Transport, WorldVerb};
 pub use cursor::CaseError;
 pub use eval::{Scope, bytes_of, eval, eval_span, eval_template, eval_text};
 pub(crate) use eval::{eval_millis, eval_url, percent_encoded};
@@ -26,5 +29,6 @@ pub(crate) use matching::clipped;
 pub use matching::{Bindings, Mismatch, match_pattern, match_text};
 pub use parse::{parse_case, parse_steps};
 pub use value::{
-    Amount, Bounds, Call, Kind, Path, Pattern, Payload, Piece, Span, SpanTerm, Template, TextPattern, TokenCall, Value,
+    Amount, Bounds, Call, Expression, Kind, Path, Pattern, Payload, Piece, Span, SpanTerm, Template, TextPattern,
+    TokenCall, Value,
 };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ast::{Act, Case, Step, StepAct},
+    act::Act,
+    ast::{Case, Step, StepAct},
     cursor::{CaseError, Cursor},
 };
 

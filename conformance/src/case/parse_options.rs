@@ -1,7 +1,8 @@
 //! Parses `key=value` options: of connections, requests and frames.
 
 use super::{
-    ast::{Answered, Body, BodyPattern, ConnectOptions, Outgoing, Request, StatusPattern, Transport},
+    act::{Answered, Body, BodyPattern, Outgoing, Request, StatusPattern},
+    ast::{ConnectOptions, Transport},
     cursor::{Cursor, Parsed},
     parse_pattern::{pattern, text_pattern},
     parse_value::{payload_word, value},

@@ -1,9 +1,11 @@
 //! Parses patterns: what an answer must look like.
 
+use regex::Regex;
+
 use super::{
     cursor::{Cursor, Parsed},
     parse_value::{at_function, key, quoted, separator, value},
-    value::{Bounds, KINDS, Pattern, Template, TextPattern, Value},
+    value::{Bounds, Expression, KINDS, Pattern, Template, TextPattern, Value},
 };
 
 /// Alternatives, each perhaps captured.
@@ -82,7 +84,7 @@ fn unary(c: &mut Cursor) -> Parsed<Pattern> {
 }
 
 /// `~"regex"`, checked here so that a typo is found when the case is read.
-pub(super) fn regex(c: &mut Cursor) -> Parsed<String> {
+pub(super) fn regex(c: &mut Cursor) -> Parsed<Expression> {
     let mark = c.mark();
     c.expect("~\"")?;
     let mut text = String::new();
@@ -97,9 +99,10 @@ pub(super) fn regex(c: &mut Cursor) -> Parsed<String> {
             Some(other) => text.push(other),
         }
     }
-    regex::Regex::new(&text)
-        .map_err(|e| c.error_at(mark, &format!("not a regular expression: {}", last_line(&e.to_string()))))?;
-    Ok(text)
+    match Regex::new(&text) {
+        Ok(regex) => Ok(Expression { source: text, regex }),
+        Err(e) => Err(c.error_at(mark, &format!("not a regular expression: {}", last_line(&e.to_string())))),
+    }
 }
 
 fn last_line(text: &str) -> String {

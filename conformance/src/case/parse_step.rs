@@ -1,7 +1,8 @@
 //! Parses the steps of an actor.
 
 use super::{
-    ast::{Act, ActorName, Arrives, ConnectOptions, ExpectMode, Expected, Incoming, Outgoing, Step, StepAct, Tail},
+    act::{Act, Arrives, ExpectMode, Expected, Incoming, Outgoing, Tail},
+    ast::{ActorName, ConnectOptions, Step, StepAct},
     cursor::{Cursor, Parsed},
     parse::{RESERVED, Source},
     parse_options::{answered, at_option, connect, frame, listener, named, nsp, request},

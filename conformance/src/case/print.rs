@@ -3,10 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    ast::{
-        Act, ActorName, Answered, Arrives, Body, BodyPattern, Case, ConnectOptions, ExpectMode, Expected, Incoming,
-        Outgoing, Request, StatusPattern, Step, StepAct, Tail, Transport, WorldVerb,
+    act::{
+        Act, Answered, Arrives, Body, BodyPattern, ExpectMode, Expected, Incoming, Outgoing, Request, StatusPattern,
+        Tail,
     },
+    ast::{ActorName, Case, ConnectOptions, Step, StepAct, Transport, WorldVerb},
     parse_options::TRANSPORTS,
     parse_world::VERBS,
     print_value::{Quoted, joined},
@@ -308,7 +309,7 @@ impl Display for Incoming {
             }
             Self::Close(codes) => write!(f, "close{}", Codes(codes)),
             Self::End => f.write_str("end"),
-            Self::Bytes(regex) => write!(f, "bytes ~\"{}\"", regex.replace('"', "\\\"")),
+            Self::Bytes(expression) => write!(f, "bytes {expression}"),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::value::{
-    Amount, Bounds, Call, KINDS, Path, Pattern, Payload, Piece, Span, Template, TextPattern, TokenCall, Value,
+    Amount, Bounds, Call, Expression, KINDS, Path, Pattern, Payload, Piece, Span, Template, TextPattern, TokenCall,
+    Value,
 };
 
 impl Display for Path {
@@ -177,16 +178,13 @@ impl Display for Pattern {
                 write!(f, "@{name}")?;
                 bounds.as_ref().map_or(Ok(()), |bounds| write!(f, "{bounds}"))
             }
-            Self::Regex(source) => write!(f, "~\"{}\"", source.replace('"', "\\\"")),
+            Self::Regex(expression) => write!(f, "{expression}"),
             Self::Not(inner) => write!(f, "!{}", Tight(inner)),
             Self::As(inner, name) => write!(f, "{} as ${name}", Captured(inner)),
             Self::OneOf(options) => {
                 for (i, option) in options.iter().enumerate() {
                     f.write_str(if i == 0 { "" } else { " | " })?;
-                    match option {
-                        Self::OneOf(_) => write!(f, "({option})")?,
-                        other => write!(f, "{other}")?,
-                    }
+                    if matches!(option, Self::OneOf(_)) { write!(f, "({option})")? } else { write!(f, "{option}")? }
                 }
                 Ok(())
             }
@@ -219,6 +217,12 @@ struct Captured<'a>(&'a Pattern);
 impl Display for Captured<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if matches!(self.0, Pattern::OneOf(_)) { write!(f, "({})", self.0) } else { write!(f, "{}", self.0) }
+    }
+}
+
+impl Display for Expression {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "~\"{}\"", self.source.replace('"', "\\\""))
     }
 }
 

@@ -1,16 +1,14 @@
 //! Values, patterns and texts as a case writes them: what is sent, and what an answer must look like.
 
-use serde::Serialize;
+use regex::Regex;
 use serde_json::Number;
 
 /// A dotted name: `$alice.id` is `["alice", "id"]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Path(pub Vec<String>);
 
 /// A part of a text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// Characters as they are.
     Literal(String),
@@ -19,8 +17,7 @@ pub enum Piece {
 }
 
 /// A text that may hold names.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template(pub Vec<Piece>);
 
 impl Template {
@@ -42,8 +39,7 @@ impl Template {
 }
 
 /// A value to send.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `null`.
     Null,
@@ -64,8 +60,7 @@ pub enum Value {
 }
 
 /// A function of the case language.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Call {
     /// `fresh()`, `fresh("a:b")`: a string that no other case has.
     Fresh(Option<Template>),
@@ -80,7 +75,7 @@ pub enum Call {
 }
 
 /// A token that is special in some way.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TokenCall {
     /// Whose.
     pub actor: String,
@@ -97,12 +92,11 @@ pub struct TokenCall {
 }
 
 /// A sum of durations and clocks of the target: `2s`, `$timing.grace+500ms`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span(pub Vec<SpanTerm>);
 
 /// One term of a span.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpanTerm {
     /// Subtracted.
     pub minus: bool,
@@ -111,8 +105,7 @@ pub struct SpanTerm {
 }
 
 /// A duration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Amount {
     /// Milliseconds.
     Millis(u64),
@@ -123,8 +116,7 @@ pub enum Amount {
 }
 
 /// What a type pattern demands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `@any`.
     Any,
@@ -172,7 +164,7 @@ pub(crate) const KINDS: [(&str, Kind); 13] = [
 ];
 
 /// Bounds, both included: a string's length in characters, an array's or the bytes' length, a number's value.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bounds {
     /// Not less.
     pub low: Option<Value>,
@@ -181,8 +173,7 @@ pub struct Bounds {
 }
 
 /// What an answer must look like.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Pattern {
     /// Equal to this.
     Value(Value),
@@ -207,7 +198,7 @@ pub enum Pattern {
         bounds: Option<Bounds>,
     },
     /// `~"regex"`.
-    Regex(String),
+    Regex(Expression),
     /// `!P`.
     Not(Box<Pattern>),
     /// `P as $x`.
@@ -217,8 +208,7 @@ pub enum Pattern {
 }
 
 /// What the text of a packet, frame, header or body must look like.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TextPattern {
     /// A pattern over the whole text: `~"regex"`, `"text"`, `@string(1..)`, `!"x"`.
     Pattern(Pattern),
@@ -229,11 +219,25 @@ pub enum TextPattern {
 }
 
 /// Text or bytes to send.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
     /// A quoted text, a function or a name.
     Value(Value),
     /// The rest of the line, or one word, as it stands.
     Bare(Template),
+}
+
+/// A regular expression, compiled when the case is read.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    /// As written.
+    pub source: String,
+    /// Ready to use.
+    pub regex: Regex,
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
 }

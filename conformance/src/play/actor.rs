@@ -147,7 +147,9 @@ impl Actor {
     fn hear(&mut self, arrival: Arrival, ears: &Ears<'_>) -> Option<Got> {
         let Arrival { at, raw } = arrival;
         let (packet, decoded) = match (self.decoder.as_mut(), raw) {
-            (Some(decoder), Raw::Packet(text)) if text.starts_with('4') => (Some(text.clone()), decoder.text(&text[1..])),
+            (Some(decoder), Raw::Packet(text)) if text.starts_with('4') => {
+                (Some(text.clone()), decoder.text(&text[1..]))
+            }
             (Some(_), Raw::Packet(text)) if text == "6" => return None,
             (Some(decoder), Raw::Binary(bytes)) => (None, decoder.binary(bytes)),
             (_, other) => {
@@ -189,7 +191,9 @@ impl Ears<'_> {
                 args.iter_mut().for_each(|arg| self.ours(arg));
                 SocketPacket::Ack { nsp, id, args }
             }
-            other @ (SocketPacket::Connect { .. } | SocketPacket::ConnectError { .. } | SocketPacket::Disconnect { .. }) => other,
+            other @ (SocketPacket::Connect { .. }
+            | SocketPacket::ConnectError { .. }
+            | SocketPacket::Disconnect { .. }) => other,
         }
     }
 
@@ -212,7 +216,11 @@ impl Ears<'_> {
     }
 
     pub(super) fn their_route(&self, path: String) -> String {
-        let renamed = self.adapt.rename_routes.iter().find_map(|(ours, theirs)| path.strip_prefix(ours).map(|rest| format!("{theirs}{rest}")));
+        let renamed = self
+            .adapt
+            .rename_routes
+            .iter()
+            .find_map(|(ours, theirs)| path.strip_prefix(ours).map(|rest| format!("{theirs}{rest}")));
         renamed.unwrap_or(path)
     }
 }

@@ -2,13 +2,12 @@
 
 use tokio::time::timeout;
 
-use super::{
-    Blame, Go, Player, Site, Stop,
-    actor::Actor,
-    want::Want,
-};
+use super::{Blame, Go, Player, Site, Stop, actor::Actor, want::Want};
 use crate::{
-    case::{Answered, Bindings, Body, BodyPattern, Pattern, Request, StatusPattern, TextPattern, bytes_of, clipped, eval, eval_url, match_pattern, match_text},
+    case::{
+        Answered, Bindings, Body, BodyPattern, Pattern, Request, StatusPattern, TextPattern, bytes_of, clipped, eval,
+        eval_url, match_pattern, match_text,
+    },
     datum::Datum,
     target::show_duration,
     wire::{Answer, Dial, HttpRequest, http_send},
@@ -29,7 +28,10 @@ impl Player<'_> {
 
     pub(super) fn request(&mut self, actor: &mut Actor, request: &Request, line: u32) -> Go {
         if actor.request.is_some() {
-            return Err(Stop::Unplayable(format!("{} asks again before the answer to the request before was judged", actor.key)));
+            return Err(Stop::Unplayable(format!(
+                "{} asks again before the answer to the request before was judged",
+                actor.key
+            )));
         }
         let address = self.address(actor, request.on.as_deref().unwrap_or("rest"))?;
         let path = self.routed(eval_url(&request.path, &self.names).map_err(Stop::Unplayable)?);
@@ -100,7 +102,10 @@ impl Player<'_> {
     }
 
     fn unanswered(&self, want: &Want, site: &Site, got: String, why: String) -> Stop {
-        self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got, why })
+        self.failure(
+            site,
+            Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got, why },
+        )
     }
 
     fn judge(&self, answered: &Answered, answer: &Answer) -> Result<Bindings, String> {
@@ -128,7 +133,8 @@ impl Player<'_> {
                 match_text(pattern, &answer.text(), &self.names, &mut bound).map_err(|m| m.to_string())?;
             }
             Some(BodyPattern::Json(pattern)) => {
-                let json: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| format!("the body is no JSON: {e}"))?;
+                let json: serde_json::Value =
+                    serde_json::from_slice(&answer.body).map_err(|e| format!("the body is no JSON: {e}"))?;
                 let mut datum = Datum::from(json);
                 self.ears().ours(&mut datum);
                 match_pattern(pattern, &datum, &self.names, &mut bound).map_err(|m| m.to_string())?;

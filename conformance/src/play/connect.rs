@@ -66,19 +66,30 @@ impl Player<'_> {
         let instance = target
             .instance(actor.instance)
             .ok_or_else(|| Stop::Unplayable(format!("the target has no instance {}", actor.instance)))?;
-        let url = instance.listener(listener).ok_or_else(|| Stop::Unplayable(format!("the target has no listener `{listener}`")))?;
+        let url = instance
+            .listener(listener)
+            .ok_or_else(|| Stop::Unplayable(format!("the target has no listener `{listener}`")))?;
         Address::parse(url).map_err(Stop::Unplayable)
     }
 
     pub(super) fn texts(&self, pairs: &[(String, Payload)]) -> Go<Vec<(String, String)>> {
-        pairs.iter().map(|(name, text)| Ok((name.clone(), eval_text(text, &self.names).map_err(Stop::Unplayable)?))).collect()
+        pairs
+            .iter()
+            .map(|(name, text)| Ok((name.clone(), eval_text(text, &self.names).map_err(Stop::Unplayable)?)))
+            .collect()
     }
 
     fn generator(&mut self) -> ChaCha8Rng {
         ChaCha8Rng::seed_from_u64(self.rng.next_u64())
     }
 
-    pub(super) async fn connect(&mut self, actor: &mut Actor, options: &ConnectOptions, how: &How<'_>, site: &Site) -> Go {
+    pub(super) async fn connect(
+        &mut self,
+        actor: &mut Actor,
+        options: &ConnectOptions,
+        how: &How<'_>,
+        site: &Site,
+    ) -> Go {
         let nsp = options.nsp.clone().unwrap_or_else(|| "/".to_owned());
         let goes_on = how.aim != Aim::Opened && actor.decoder.is_some() && actor.link().is_some() && !actor.over;
         self.recorder.sent(&actor.key, how.shown.split_once(' ').map_or(how.shown, |(_, act)| act), how.line);
@@ -98,20 +109,28 @@ impl Player<'_> {
             Some(value) => Some(eval(value, &self.names).map_err(Stop::Unplayable)?),
             None => self.names.auth_of(&actor.user),
         };
-        let payload = auth.filter(|auth| *auth != Datum::Null).map(|auth| auth.to_plain_json().to_string()).unwrap_or_default();
+        let payload =
+            auth.filter(|auth| *auth != Datum::Null).map(|auth| auth.to_plain_json().to_string()).unwrap_or_default();
         let packet = format!("40{}{payload}", nsp_part(&nsp));
         let patience = self.patience(&how.tail)?;
         if let Some(link) = actor.link() {
             match timeout(patience, link.packet(&packet)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => self.recorder.note(&actor.key, &why, Some(how.line)),
-                Err(_) => return Err(self.unconnected(how, site, &format!("CONNECT could not be written within {}", show_duration(patience)))),
+                Err(_) => {
+                    return Err(self.unconnected(
+                        how,
+                        site,
+                        &format!("CONNECT could not be written within {}", show_duration(patience)),
+                    ));
+                }
             }
         }
         if how.aim == Aim::Asked {
             return Ok(());
         }
-        let want = Want { line: how.line, shown: how.shown.to_owned(), tail: how.tail.clone(), kind: Kind::Connected(nsp) };
+        let want =
+            Want { line: how.line, shown: how.shown.to_owned(), tail: how.tail.clone(), kind: Kind::Connected(nsp) };
         let bound = self.expect(actor, ExpectMode::Next, vec![want], site).await?;
         let payload = self.names.unbind("CONNECT").or_else(|| bound.into_iter().next().map(|(_, payload)| payload));
         if let Some(sid) = payload.as_ref().and_then(|payload| payload.field("sid")) {
@@ -138,14 +157,23 @@ impl Player<'_> {
     }
 
     /// Opens the session; `false` if that failed where failing is for later lines to judge.
-    async fn open_session(&mut self, actor: &mut Actor, options: &ConnectOptions, how: &How<'_>, site: &Site) -> Go<bool> {
+    async fn open_session(
+        &mut self,
+        actor: &mut Actor,
+        options: &ConnectOptions,
+        how: &How<'_>,
+        site: &Site,
+    ) -> Go<bool> {
         let transport = options.transport.unwrap_or(self.stage.transport);
         let path = match &options.path {
             Some(path) => eval_url(path, &self.names).map_err(Stop::Unplayable)?,
             None => self.stage.dialect.path.clone(),
         };
         let opening = Opening {
-            dial: Dial { address: self.address(actor, options.on.as_deref().unwrap_or("socket"))?, window: options.window },
+            dial: Dial {
+                address: self.address(actor, options.on.as_deref().unwrap_or("socket"))?,
+                window: options.window,
+            },
             path,
             query: self.texts(&options.query)?,
             headers: self.texts(&options.headers)?,
@@ -163,7 +191,13 @@ impl Player<'_> {
         };
         let opened = match timeout(patience, attempt).await {
             Ok(opened) => opened,
-            Err(_) => return Err(self.unconnected(how, site, &format!("no answer to the handshake within {}", show_duration(patience)))),
+            Err(_) => {
+                return Err(self.unconnected(
+                    how,
+                    site,
+                    &format!("no answer to the handshake within {}", show_duration(patience)),
+                ));
+            }
         };
         match opened {
             Ok(session) => {
@@ -213,17 +247,26 @@ impl Player<'_> {
         let got = Got { at: Instant::now(), what: What::Raw(raw), packet: None };
         self.recorder.received(got.at, &actor.key, &got.to_string());
         self.refuse_broken(&got, &how.want(), site)?;
-        Err(self.failure(site, Blame {
-            line: how.line,
-            step: how.shown,
-            tail: &how.tail,
-            expected: "the upgrade to WebSocket".to_owned(),
-            got: got.to_string(),
-            why: String::new(),
-        }))
+        Err(self.failure(
+            site,
+            Blame {
+                line: how.line,
+                step: how.shown,
+                tail: &how.tail,
+                expected: "the upgrade to WebSocket".to_owned(),
+                got: got.to_string(),
+                why: String::new(),
+            },
+        ))
     }
 
-    pub(super) async fn dial(&mut self, actor: &mut Actor, dialling: Dialling<'_>, (line, shown): (u32, &str), site: &Site) -> Go {
+    pub(super) async fn dial(
+        &mut self,
+        actor: &mut Actor,
+        dialling: Dialling<'_>,
+        (line, shown): (u32, &str),
+        site: &Site,
+    ) -> Go {
         self.recorder.sent(&actor.key, shown.split_once(' ').map_or(shown, |(_, act)| act), line);
         actor.hang_up();
         actor.over = false;
@@ -240,7 +283,9 @@ impl Player<'_> {
             let headers = self.texts(dialling.headers).map_err(|_| "a header has no value".to_owned())?;
             let rng = self.generator();
             let framing = (false, self.case.manual_pings);
-            connect_websocket(&to, &format!("{base}{path}"), &headers, framing, rng).await.map(|(link, answer)| (link, Some(answer)))
+            connect_websocket(&to, &format!("{base}{path}"), &headers, framing, rng)
+                .await
+                .map(|(link, answer)| (link, Some(answer)))
         };
         let failed = match timeout(patience, attempt).await {
             Ok(Ok((link, answer))) => {
@@ -252,14 +297,17 @@ impl Player<'_> {
             Err(_) => format!("no answer within {}", show_duration(patience)),
         };
         let tail = Tail::default();
-        Err(self.failure(site, Blame {
-            line,
-            step: shown,
-            tail: &tail,
-            expected: "a connection and an answer to the handshake".to_owned(),
-            got: failed,
-            why: String::new(),
-        }))
+        Err(self.failure(
+            site,
+            Blame {
+                line,
+                step: shown,
+                tail: &tail,
+                expected: "a connection and an answer to the handshake".to_owned(),
+                got: failed,
+                why: String::new(),
+            },
+        ))
     }
 }
 
@@ -273,7 +321,9 @@ impl How<'_> {
 /// accepted it, with bytes that are no frame: nobody is connected then either.
 fn as_refusal(got: Got) -> Got {
     let what = match got.what {
-        What::Raw(Raw::End(why) | Raw::Close(_, why) | Raw::Broken { protocol: "rfc6455", what: why }) => What::Raw(Raw::Refused(crate::wire::Answer { status: 0, headers: Vec::new(), body: why.into_bytes() })),
+        What::Raw(Raw::End(why) | Raw::Close(_, why) | Raw::Broken { protocol: "rfc6455", what: why }) => {
+            What::Raw(Raw::Refused(crate::wire::Answer { status: 0, headers: Vec::new(), body: why.into_bytes() }))
+        }
         other @ (What::Raw(_) | What::Socket(_)) => other,
     };
     Got { what, ..got }

@@ -64,7 +64,9 @@ impl Player<'_> {
             let StepAct::Actor { does, .. } = &step.act else { continue };
             match self.play_act(&name, does, step.line, &site).await {
                 Ok(()) => {}
-                Err(_) if self.actors.get(key).is_some_and(|actor| actor.over && actor.standing.allow_end) => return Ok(()),
+                Err(_) if self.actors.get(key).is_some_and(|actor| actor.over && actor.standing.allow_end) => {
+                    return Ok(());
+                }
                 Err(Stop::Failed(mut failure)) => {
                     failure.expected = format!("nothing more for {key} before the fence `{}`", failure.expected);
                     return Err(Stop::Failed(failure));

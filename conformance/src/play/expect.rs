@@ -36,7 +36,13 @@ impl<'a> Player<'a> {
     }
 
     /// Waits until everything wanted has come. Optional wants only stand by until something else is wanted.
-    pub(super) async fn expect(&mut self, actor: &mut Actor, mode: ExpectMode, mut wants: Vec<Want>, site: &Site) -> Go<Bindings> {
+    pub(super) async fn expect(
+        &mut self,
+        actor: &mut Actor,
+        mode: ExpectMode,
+        mut wants: Vec<Want>,
+        site: &Site,
+    ) -> Go<Bindings> {
         if mode == ExpectMode::Optional {
             actor.optional.append(&mut wants);
             return Ok(Bindings::new());
@@ -80,14 +86,17 @@ impl<'a> Player<'a> {
         if let Some(after) = &want.tail.after {
             let (least, since) = (self.span(after)?, got.at.saturating_duration_since(actor.last_step));
             if since < least {
-                return Err(self.failure(site, Blame {
-                    line: want.line,
-                    step: &want.shown,
-                    tail: &want.tail,
-                    expected: format!("{} not before {} have passed", want.shown, show_duration(least)),
-                    got: format!("{got} after {}", show_duration(since)),
-                    why: "it came too early".to_owned(),
-                }));
+                return Err(self.failure(
+                    site,
+                    Blame {
+                        line: want.line,
+                        step: &want.shown,
+                        tail: &want.tail,
+                        expected: format!("{} not before {} have passed", want.shown, show_duration(least)),
+                        got: format!("{got} after {}", show_duration(since)),
+                        why: "it came too early".to_owned(),
+                    },
+                ));
             }
         }
         for (name, datum) in bound {
@@ -114,7 +123,11 @@ impl<'a> Player<'a> {
 
     fn is_optional(&mut self, actor: &mut Actor, got: &Got) -> bool {
         let ears = self.ears();
-        let found = actor.optional.iter().enumerate().find_map(|(i, want)| want.test(got, &self.names, &ears).ok().map(|bound| (i, bound)));
+        let found = actor
+            .optional
+            .iter()
+            .enumerate()
+            .find_map(|(i, want)| want.test(got, &self.names, &ears).ok().map(|bound| (i, bound)));
         let Some((i, bound)) = found else { return false };
         for (name, datum) in bound {
             self.names.bind(&name, datum);
@@ -137,14 +150,17 @@ impl<'a> Player<'a> {
     pub(super) fn refuse_broken(&self, got: &Got, want: &Want, site: &Site) -> Go {
         let What::Raw(Raw::Broken { protocol, .. }) = &got.what else { return Ok(()) };
         let tail = Tail { clause: Some(ClauseId((*protocol).to_owned())), ..Tail::default() };
-        let mut stop = self.failure(site, Blame {
-            line: want.line,
-            step: &want.shown,
-            tail: &tail,
-            expected: format!("{}, in well-formed {protocol}", want.shown),
-            got: got.to_string(),
-            why: String::new(),
-        });
+        let mut stop = self.failure(
+            site,
+            Blame {
+                line: want.line,
+                step: &want.shown,
+                tail: &tail,
+                expected: format!("{}, in well-formed {protocol}", want.shown),
+                got: got.to_string(),
+                why: String::new(),
+            },
+        );
         if let Stop::Failed(failure) = &mut stop {
             failure.level = Level::Must;
         }
@@ -159,7 +175,17 @@ impl<'a> Player<'a> {
             (true, 0) => format!("nothing for {}", show_duration(waited)),
             (true, others) => format!("{others} others, but not this one within {}", show_duration(waited)),
         };
-        self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got, why: String::new() })
+        self.failure(
+            site,
+            Blame {
+                line: want.line,
+                step: &want.shown,
+                tail: &want.tail,
+                expected: want.shown.clone(),
+                got,
+                why: String::new(),
+            },
+        )
     }
 
     /// An arrival that `never` may come fails at that line, whatever else may be said about it.
@@ -173,18 +199,31 @@ impl<'a> Player<'a> {
         if let Err(stop) = self.refuse_never(actor, got) {
             return stop;
         }
-        self.failure(site, Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got: got.to_string(), why })
+        self.failure(
+            site,
+            Blame {
+                line: want.line,
+                step: &want.shown,
+                tail: &want.tail,
+                expected: want.shown.clone(),
+                got: got.to_string(),
+                why,
+            },
+        )
     }
 
     pub(super) fn broke_never(&self, never: &Want, got: &Got) -> Stop {
-        self.failure(&Site::CASE, Blame {
-            line: never.line,
-            step: &never.shown,
-            tail: &never.tail,
-            expected: never.shown.clone(),
-            got: got.to_string(),
-            why: "it came".to_owned(),
-        })
+        self.failure(
+            &Site::CASE,
+            Blame {
+                line: never.line,
+                step: &never.shown,
+                tail: &never.tail,
+                expected: never.shown.clone(),
+                got: got.to_string(),
+                why: "it came".to_owned(),
+            },
+        )
     }
 
     /// Nothing arrives for this long.
@@ -208,8 +247,13 @@ impl<'a> Player<'a> {
     }
 
     /// Raw bytes of a bare connection up to a match.
-    pub(super) async fn bytes_until(&mut self, actor: &mut Actor, source: &str, want: &Want, site: &Site) -> Go {
-        let regex = regex::Regex::new(source).map_err(|e| Stop::Unplayable(e.to_string()))?;
+    pub(super) async fn bytes_until(
+        &mut self,
+        actor: &mut Actor,
+        regex: &regex::Regex,
+        want: &Want,
+        site: &Site,
+    ) -> Go {
         let ears = self.ears();
         let started = Instant::now();
         let until = started + self.patience(&want.tail)?;
@@ -235,15 +279,20 @@ impl<'a> Player<'a> {
             match got.map(|got| got.what) {
                 Some(What::Raw(Raw::Bytes(more))) => actor.bytes.extend(more),
                 other => {
-                    let ended = other.map_or(format!("nothing more for {}", show_duration(started.elapsed())), |_| "the end".to_owned());
-                    return Err(self.failure(site, Blame {
-                        line: want.line,
-                        step: &want.shown,
-                        tail: &want.tail,
-                        expected: want.shown.clone(),
-                        got: format!("{:?} and then {ended}", crate::case::clipped(&text)),
-                        why: String::new(),
-                    }));
+                    let ended = other.map_or(format!("nothing more for {}", show_duration(started.elapsed())), |_| {
+                        "the end".to_owned()
+                    });
+                    return Err(self.failure(
+                        site,
+                        Blame {
+                            line: want.line,
+                            step: &want.shown,
+                            tail: &want.tail,
+                            expected: want.shown.clone(),
+                            got: format!("{:?} and then {ended}", crate::case::clipped(&text)),
+                            why: String::new(),
+                        },
+                    ));
                 }
             }
         }

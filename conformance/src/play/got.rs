@@ -33,7 +33,13 @@ impl Got {
             What::Raw(Raw::End(_) | Raw::Close(..)) => true,
             What::Raw(Raw::Packet(packet)) => packet.starts_with('1'),
             What::Raw(
-                Raw::Binary(_) | Raw::Text(_) | Raw::Ping(_) | Raw::Pong(_) | Raw::Bytes(_) | Raw::Refused(_) | Raw::Broken { .. },
+                Raw::Binary(_)
+                | Raw::Text(_)
+                | Raw::Ping(_)
+                | Raw::Pong(_)
+                | Raw::Bytes(_)
+                | Raw::Refused(_)
+                | Raw::Broken { .. },
             )
             | What::Socket(_) => false,
         }
@@ -80,7 +86,8 @@ fn elsewhere(nsp: &str) -> String {
 
 /// An event as a case writes it.
 pub(super) fn event_words(name: &str, args: &[Datum]) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_:.-".contains(c));
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_:.-".contains(c));
     let mut words = if plain { name.to_owned() } else { Datum::Text(name.to_owned()).to_string() };
     for arg in args {
         words += &format!(" {arg}");

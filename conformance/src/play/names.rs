@@ -126,7 +126,9 @@ impl<'a> Names<'a> {
             Some("HS256") => Signing::With(Hmac::HS256),
             Some("HS384") => Signing::With(Hmac::HS384),
             Some("HS512") => Signing::With(Hmac::HS512),
-            Some(other) => return Err(format!("the judge cannot sign with `{other}`; it knows none, HS256, HS384, HS512")),
+            Some(other) => {
+                return Err(format!("the judge cannot sign with `{other}`; it knows none, HS256, HS384, HS512"));
+            }
         };
         for (name, value) in &call.claims {
             order.claims.insert(name.clone(), eval(value, self)?.to_plain_json());
@@ -172,8 +174,13 @@ impl Scope for Names<'_> {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "timestamps of servers are compared with the wall clock; nothing that replays depends on it"
+    )]
     fn now_ms(&self) -> u64 {
-        // The one look at the wall clock: timestamps of servers are compared with it, nothing is decided by it.
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }

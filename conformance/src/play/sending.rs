@@ -73,9 +73,28 @@ impl Player<'_> {
                 actor.over |= nsp.is_none();
                 (Ready::Packet(format!("41{}", nsp_part(nsp.as_deref().unwrap_or("/")))), act.to_owned())
             }
-            other => {
+            Act::Drops
+            | Act::StopsReading
+            | Act::ResumesReading
+            | Act::Connects(..)
+            | Act::Tries(_)
+            | Act::Opens(..)
+            | Act::Refused(..)
+            | Act::Expects { .. }
+            | Act::Never(_)
+            | Act::Allows(_)
+            | Act::AllowsEnd
+            | Act::Quiet(..)
+            | Act::Disconnected(..)
+            | Act::Upgrades(_)
+            | Act::Closed(..)
+            | Act::Gets(..)
+            | Act::Requests(_)
+            | Act::Answered(..)
+            | Act::Dials { .. }
+            | Act::Returns(_) => {
                 self.recorder.sent(&actor.key, act, line);
-                hold(actor, other);
+                hold(actor, does);
                 return Ok(());
             }
         };
@@ -85,14 +104,15 @@ impl Player<'_> {
 
     /// Whether this is how the dialect's connections say who they are.
     fn is_greeting(&self, event: &Template) -> bool {
-        self.stage.dialect.hello.iter().any(|step| {
-            matches!(&step.act, StepAct::Actor { does: Act::Emits { event: hello, .. }, .. } if hello == event)
-        })
+        self.stage.dialect.hello.iter().any(
+            |step| matches!(&step.act, StepAct::Actor { does: Act::Emits { event: hello, .. }, .. } if hello == event),
+        )
     }
 
     fn arguments(&self, args: &[Value]) -> Go<Vec<Datum>> {
         let ears = self.ears();
-        let evaluated = args.iter().map(|arg| eval(arg, &self.names)).collect::<Result<Vec<_>, _>>().map_err(Stop::Unplayable);
+        let evaluated =
+            args.iter().map(|arg| eval(arg, &self.names)).collect::<Result<Vec<_>, _>>().map_err(Stop::Unplayable);
         evaluated.map(|mut args| {
             args.iter_mut().for_each(|arg| ears.theirs(arg));
             args
@@ -118,7 +138,8 @@ impl Player<'_> {
             Outgoing::Frame { fin, rsv, opcode, mask, length, payload } => {
                 let is_bytes = matches!(payload, Payload::Value(Value::Call(_)));
                 let opcode = opcode.unwrap_or(if is_bytes { BINARY } else { TEXT });
-                let frame = Frame { fin: *fin, rsv: *rsv, opcode, mask: None, length: *length, payload: bytes(payload)? };
+                let frame =
+                    Frame { fin: *fin, rsv: *rsv, opcode, mask: None, length: *length, payload: bytes(payload)? };
                 Ready::Frame(frame, *mask)
             }
             Outgoing::Bytes(payload) => Ready::Bytes(bytes(payload)?),
@@ -129,7 +150,8 @@ impl Player<'_> {
     async fn write(&mut self, actor: &mut Actor, ready: Ready, (line, shown): (u32, &str), site: &Site) -> Go {
         let patience = self.patience(&Tail::default())?;
         let key = actor.key.clone();
-        let was_connected = actor.over || !actor.seen.is_empty() || actor.options != crate::case::ConnectOptions::default();
+        let was_connected =
+            actor.over || !actor.seen.is_empty() || actor.options != crate::case::ConnectOptions::default();
         let Some(link) = actor.link() else {
             if !was_connected && actor.decoder.is_none() {
                 return Err(Stop::Unplayable(format!("{key} has no connection")));
@@ -145,14 +167,17 @@ impl Player<'_> {
             }
             Err(_) => {
                 let tail = Tail::default();
-                Err(self.failure(site, Blame {
-                    line,
-                    step: shown,
-                    tail: &tail,
-                    expected: "that the target reads what it is sent".to_owned(),
-                    got: format!("it took nothing more for {}", show_duration(patience)),
-                    why: String::new(),
-                }))
+                Err(self.failure(
+                    site,
+                    Blame {
+                        line,
+                        step: shown,
+                        tail: &tail,
+                        expected: "that the target reads what it is sent".to_owned(),
+                        got: format!("it took nothing more for {}", show_duration(patience)),
+                        why: String::new(),
+                    },
+                ))
             }
         }
     }

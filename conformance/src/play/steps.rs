@@ -40,7 +40,11 @@ impl<'a> Player<'a> {
             match &step.act {
                 StepAct::Actor { actor, does } => self.stand_one(actor, does),
                 StepAct::Repeat { steps, .. } => self.stand(steps),
-                StepAct::Use { .. } | StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {}
+                StepAct::Use { .. }
+                | StepAct::Wait(_)
+                | StepAct::Auth { .. }
+                | StepAct::Target { .. }
+                | StepAct::Backend { .. } => {}
             }
         }
     }
@@ -105,21 +109,31 @@ impl<'a> Player<'a> {
                 }
                 Ok(())
             }
-            StepAct::Auth { status, user, delay, actor } => self.script_auth(*status, user.as_ref(), delay.as_ref(), actor.as_deref()),
-            StepAct::Target { verb, instance } => self.control(crate::target::Subject::Instance(*instance as usize), *verb, step).await,
-            StepAct::Backend { name, verb } => self.control(crate::target::Subject::Backend(name.clone()), *verb, step).await,
+            StepAct::Auth { status, user, delay, actor } => {
+                self.script_auth(*status, user.as_ref(), delay.as_ref(), actor.as_deref())
+            }
+            StepAct::Target { verb, instance } => {
+                self.control(crate::target::Subject::Instance(*instance as usize), *verb, step).await
+            }
+            StepAct::Backend { name, verb } => {
+                self.control(crate::target::Subject::Backend(name.clone()), *verb, step).await
+            }
         }
     }
 
     fn whole(&self, value: &Value) -> Go<u64> {
-        match eval(value, &self.names).map_err(Stop::Unplayable)? {
-            Datum::Number(n) if n.is_u64() => Ok(n.as_u64().unwrap_or(0)),
-            other => Err(Stop::Unplayable(format!("`repeat` needs whole numbers, not {other}"))),
-        }
+        let datum = eval(value, &self.names).map_err(Stop::Unplayable)?;
+        datum.as_u64().ok_or_else(|| Stop::Unplayable(format!("`repeat` needs whole numbers, not {datum}")))
     }
 
     /// `use`: the preamble's steps for this actor, or just its connection.
-    async fn bring_in(&mut self, name: &ActorName, preamble: Option<&(String, Vec<Value>)>, options: &ConnectOptions, step: &Step) -> Go {
+    async fn bring_in(
+        &mut self,
+        name: &ActorName,
+        preamble: Option<&(String, Vec<Value>)>,
+        options: &ConnectOptions,
+        step: &Step,
+    ) -> Go {
         let site = Site { phase: Phase::Preamble, line: Some(step.line), before: format!("{step}: ") };
         let Some((preamble_name, args)) = preamble else {
             return self.play_act(name, &Act::Connects(options.clone(), Tail::default()), step.line, &site).await;
@@ -147,7 +161,8 @@ impl<'a> Player<'a> {
         for (param, before) in outer {
             if let Some(datum) = before {
                 self.names.bind(param, datum);
-            } else if !args.iter().any(|arg| matches!(arg, Value::Name(path) if path.0.as_slice() == [param.as_str()])) {
+            } else if !args.iter().any(|arg| matches!(arg, Value::Name(path) if path.0.as_slice() == [param.as_str()]))
+            {
                 self.names.unbind(param);
             }
         }
@@ -166,8 +181,17 @@ impl<'a> Player<'a> {
         eval(arg, &self.names).map_err(Stop::Unplayable)
     }
 
-    async fn preamble_step(&mut self, step: &Step, each: &ActorName, earlier: &[String], options: &ConnectOptions, site: &Site) -> Go {
-        let StepAct::Actor { actor, does } = &step.act else { return self.steps(std::slice::from_ref(step), site).await };
+    async fn preamble_step(
+        &mut self,
+        step: &Step,
+        each: &ActorName,
+        earlier: &[String],
+        options: &ConnectOptions,
+        site: &Site,
+    ) -> Go {
+        let StepAct::Actor { actor, does } = &step.act else {
+            return self.steps(std::slice::from_ref(step), site).await;
+        };
         match (actor.user.as_str(), does) {
             ("each", Act::Connects(written, tail)) => {
                 let is_there = |actor: &mut Actor| actor.decoder.is_some() && actor.link().is_some() && !actor.over;
@@ -215,7 +239,13 @@ impl<'a> Player<'a> {
     }
 
     /// A step inside a step, boxed because steps can be recursive.
-    pub(super) fn act_boxed<'p>(&'p mut self, actor: &'p mut Actor, does: &'p Act, line: u32, site: &'p Site) -> Boxed<'p> {
+    pub(super) fn act_boxed<'p>(
+        &'p mut self,
+        actor: &'p mut Actor,
+        does: &'p Act,
+        line: u32,
+        site: &'p Site,
+    ) -> Boxed<'p> {
         let shown = format!("{} {does}", actor.key);
         Box::pin(async move { self.act(actor, does, (site.line.unwrap_or(line), shown), site).await })
     }
@@ -224,7 +254,9 @@ impl<'a> Player<'a> {
         let want = |kind, tail: &Tail| Want { line, shown: shown.clone(), tail: tail.clone(), kind };
         let next = crate::case::ExpectMode::Next;
         match does {
-            Act::Connects(options, tail) => self.connect(actor, options, &How::connects(line, &shown, tail), site).await,
+            Act::Connects(options, tail) => {
+                self.connect(actor, options, &How::connects(line, &shown, tail), site).await
+            }
             Act::Tries(options) => self.connect(actor, options, &How::tries(line, &shown), site).await,
             Act::Opens(options, tail) => self.connect(actor, options, &How::opens(line, &shown, tail), site).await,
             Act::Returns(tail) => {
@@ -233,8 +265,12 @@ impl<'a> Player<'a> {
                 self.connect(actor, &options, &How::connects(line, &shown, tail), site).await
             }
             Act::Upgrades(tail) => self.upgrade(actor, &How::connects(line, &shown, tail), site).await,
-            Act::Refused(pattern, tail) => self.expect(actor, next, vec![want(Kind::Refused(pattern.clone()), tail)], site).await.map(drop),
-            Act::Closed(codes, tail) => self.expect(actor, next, vec![want(Kind::Closed(codes.clone()), tail)], site).await.map(drop),
+            Act::Refused(pattern, tail) => {
+                self.expect(actor, next, vec![want(Kind::Refused(pattern.clone()), tail)], site).await.map(drop)
+            }
+            Act::Closed(codes, tail) => {
+                self.expect(actor, next, vec![want(Kind::Closed(codes.clone()), tail)], site).await.map(drop)
+            }
             Act::Disconnected(nsp, tail) => {
                 let nsp = nsp.clone().unwrap_or_else(|| "/".to_owned());
                 self.expect(actor, next, vec![want(Kind::Disconnected(nsp), tail)], site).await.map(drop)
@@ -243,20 +279,25 @@ impl<'a> Player<'a> {
                 let wants = group.iter().map(|one| Want::of(one, expected_shown(&actor.key, one))).collect();
                 self.expect(actor, *mode, wants, site).await.map(drop)
             }
-            Act::Gets(Incoming::Bytes(source), tail) => {
-                let want = want(Kind::Wire(Incoming::Bytes(source.clone())), tail);
-                self.bytes_until(actor, source, &want, site).await
+            Act::Gets(Incoming::Bytes(expression), tail) => {
+                let want = want(Kind::Wire(Incoming::Bytes(expression.clone())), tail);
+                self.bytes_until(actor, &expression.regex, &want, site).await
             }
-            Act::Gets(incoming, tail) => self.expect(actor, next, vec![want(Kind::Wire(incoming.clone()), tail)], site).await.map(drop),
+            Act::Gets(incoming, tail) => {
+                self.expect(actor, next, vec![want(Kind::Wire(incoming.clone()), tail)], site).await.map(drop)
+            }
             Act::Quiet(span, tail) => {
                 let length = self.span(span)?;
                 self.quiet(actor, length, want(Kind::Closed(Vec::new()), tail), site).await
             }
             Act::Never(_) | Act::Allows(_) | Act::AllowsEnd => Ok(()),
             Act::Requests(request) => self.request(actor, request, line),
-            Act::Answered(answered, tail) => self.answered(actor, answered, &want(Kind::Closed(Vec::new()), tail), site).await,
+            Act::Answered(answered, tail) => {
+                self.answered(actor, answered, &want(Kind::Closed(Vec::new()), tail), site).await
+            }
             Act::Dials { path, on, headers, window } => {
-                let dialling = super::connect::Dialling { path: path.as_ref(), on: on.as_deref(), headers, window: *window };
+                let dialling =
+                    super::connect::Dialling { path: path.as_ref(), on: on.as_deref(), headers, window: *window };
                 self.dial(actor, dialling, (line, &shown), site).await
             }
             Act::Emits { .. }

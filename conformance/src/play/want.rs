@@ -54,7 +54,9 @@ impl Want {
         match &self.kind {
             Kind::Arrival(what) => arrival(what, got, names, ears),
             Kind::Connected(wanted) => match &got.what {
-                What::Socket(SocketPacket::Connect { nsp, payload }) if nsp == wanted => Ok(vec![("CONNECT".to_owned(), payload.clone())]),
+                What::Socket(SocketPacket::Connect { nsp, payload }) if nsp == wanted => {
+                    Ok(vec![("CONNECT".to_owned(), payload.clone())])
+                }
                 What::Socket(_) | What::Raw(_) => Err(String::new()),
             },
             Kind::Refused(pattern) => refused(pattern.as_ref(), got, names),
@@ -71,8 +73,13 @@ impl Want {
     /// Whether this arrival may stand before what is wanted.
     pub(super) fn passes_over(&self, got: &Got) -> bool {
         match &self.kind {
-            Kind::Closed(codes) => got.is_disconnect() || (!codes.is_empty() && matches!(&got.what, What::Raw(Raw::Packet(p)) if p.starts_with('1'))),
-            Kind::Wire(Incoming::End) => got.is_disconnect() || (got.is_ending() && !matches!(got.what, What::Raw(Raw::End(_)))),
+            Kind::Closed(codes) => {
+                got.is_disconnect()
+                    || (!codes.is_empty() && matches!(&got.what, What::Raw(Raw::Packet(p)) if p.starts_with('1')))
+            }
+            Kind::Wire(Incoming::End) => {
+                got.is_disconnect() || (got.is_ending() && !matches!(got.what, What::Raw(Raw::End(_))))
+            }
             Kind::Arrival(_) | Kind::Connected(_) | Kind::Refused(_) | Kind::Disconnected(_) | Kind::Wire(_) => false,
         }
     }
@@ -90,14 +97,19 @@ impl Want {
     pub(super) fn ends(&self, got: &Got) -> bool {
         match &self.kind {
             Kind::Closed(_) | Kind::Refused(_) | Kind::Wire(Incoming::End | Incoming::Close(_)) => true,
-            Kind::Disconnected(_) | Kind::Arrival(_) | Kind::Connected(_) | Kind::Wire(_) => got.is_ending() || got.is_disconnect(),
+            Kind::Disconnected(_) | Kind::Arrival(_) | Kind::Connected(_) | Kind::Wire(_) => {
+                got.is_ending() || got.is_disconnect()
+            }
         }
     }
 }
 
 fn arrival(what: &Arrives, got: &Got, names: &Names, ears: &Ears) -> Result<Bindings, Differs> {
     match (what, &got.what) {
-        (Arrives::Event { names: wanted, args, ack, nsp }, What::Socket(SocketPacket::Event { nsp: there, name, args: given, ack: asked })) => {
+        (
+            Arrives::Event { names: wanted, args, ack, nsp },
+            What::Socket(SocketPacket::Event { nsp: there, name, args: given, ack: asked }),
+        ) => {
             if nsp.as_deref().unwrap_or("/") != there || !is_named(wanted, name, names)? {
                 return Err(String::new());
             }
@@ -123,7 +135,9 @@ fn arrival(what: &Arrives, got: &Got, names: &Names, ears: &Ears) -> Result<Bind
             match_pattern(pattern, &datum, names, &mut bound).map_err(|m| m.to_string())?;
             Ok(bound)
         }
-        (Arrives::Event { .. } | Arrives::Ack { .. } | Arrives::Json(_), What::Socket(_) | What::Raw(_)) => Err(String::new()),
+        (Arrives::Event { .. } | Arrives::Ack { .. } | Arrives::Json(_), What::Socket(_) | What::Raw(_)) => {
+            Err(String::new())
+        }
     }
 }
 
@@ -160,6 +174,8 @@ fn refused(pattern: Option<&Pattern>, got: &Got, names: &Names) -> Result<Bindin
             Ok(bound)
         }
         (What::Socket(SocketPacket::ConnectError { .. }), None) | (What::Raw(Raw::Refused(_)), _) => Ok(Vec::new()),
+        // Without a pattern it is enough that nobody is let in, and that this is over.
+        (What::Raw(_), None) if got.is_ending() => Ok(Vec::new()),
         (What::Socket(_) | What::Raw(_), _) => Err(String::new()),
     }
 }
@@ -167,7 +183,11 @@ fn refused(pattern: Option<&Pattern>, got: &Got, names: &Names) -> Result<Bindin
 fn closed(codes: &[u16], got: &Got) -> Result<Bindings, Differs> {
     match &got.what {
         What::Raw(Raw::Close(code, _)) if !codes.is_empty() => {
-            if code.is_some_and(|code| codes.contains(&code)) { Ok(Vec::new()) } else { Err("another close code".to_owned()) }
+            if code.is_some_and(|code| codes.contains(&code)) {
+                Ok(Vec::new())
+            } else {
+                Err("another close code".to_owned())
+            }
         }
         What::Raw(_) if codes.is_empty() && got.is_ending() => Ok(Vec::new()),
         What::Raw(Raw::End(_)) => Err("the connection ended without a close frame".to_owned()),
@@ -177,16 +197,22 @@ fn closed(codes: &[u16], got: &Got) -> Result<Bindings, Differs> {
 
 fn wire(incoming: &Incoming, got: &Got, names: &Names) -> Result<Bindings, Differs> {
     let mut bound = Vec::new();
-    let text = |pattern, text: &str, bound: &mut Bindings| match_text(pattern, text, names, bound).map_err(|m| m.to_string());
+    let text =
+        |pattern, text: &str, bound: &mut Bindings| match_text(pattern, text, names, bound).map_err(|m| m.to_string());
     match (incoming, &got.what) {
-        (Incoming::Packet(pattern), _) if got.packet.is_some() => text(pattern, got.packet.as_deref().unwrap_or_default(), &mut bound)?,
-        (Incoming::Text(pattern), What::Raw(Raw::Text(given) | Raw::Packet(given))) => text(pattern, given, &mut bound)?,
+        (Incoming::Packet(pattern), _) if got.packet.is_some() => {
+            text(pattern, got.packet.as_deref().unwrap_or_default(), &mut bound)?
+        }
+        (Incoming::Text(pattern), What::Raw(Raw::Text(given) | Raw::Packet(given))) => {
+            text(pattern, given, &mut bound)?
+        }
         (Incoming::Binary(pattern), What::Raw(Raw::Binary(bytes))) => {
             if let Some(pattern) = pattern {
                 match_pattern(pattern, &Datum::Bytes(bytes.clone()), names, &mut bound).map_err(|m| m.to_string())?;
             }
         }
-        (Incoming::Ping(pattern), What::Raw(Raw::Ping(payload))) | (Incoming::Pong(pattern), What::Raw(Raw::Pong(payload))) => {
+        (Incoming::Ping(pattern), What::Raw(Raw::Ping(payload)))
+        | (Incoming::Pong(pattern), What::Raw(Raw::Pong(payload))) => {
             if let Some(pattern) = pattern {
                 text(pattern, &String::from_utf8_lossy(payload), &mut bound)?;
             }

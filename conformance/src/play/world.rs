@@ -13,11 +13,20 @@ use crate::{
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Player<'_> {
-    pub(super) fn script_auth(&mut self, status: u16, user: Option<&Value>, delay: Option<&Span>, actor: Option<&str>) -> Go {
+    pub(super) fn script_auth(
+        &mut self,
+        status: u16,
+        user: Option<&Value>,
+        delay: Option<&Span>,
+        actor: Option<&str>,
+    ) -> Go {
         let Some(stub) = &self.stage.target.auth_stub else {
             return Err(Stop::Unplayable("the target does not ask the stub of the auth service".to_owned()));
         };
-        let user = user.map(|value| eval(value, &self.names).map(|datum| datum.to_plain_json())).transpose().map_err(Stop::Unplayable)?;
+        let user = user
+            .map(|value| eval(value, &self.names).map(|datum| datum.to_plain_json()))
+            .transpose()
+            .map_err(Stop::Unplayable)?;
         let delay = delay.map_or(Ok(Duration::ZERO), |span| self.span(span))?;
         let id = actor.map(|actor| self.names.user(actor).id);
         stub.answer(id.as_deref(), Answer { status: Some(status), user, delay });
