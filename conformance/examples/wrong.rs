@@ -1,0 +1,128 @@
+//! Judges the judge from the command line: plays the suite on the servers of `fixtures/wrong` and says which of them were caught.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program, not a library")]
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use chatwright_conformance::{
+    fixtures::Fixtures,
+    run::{NoObserver, RunConfig, run},
+    suite::Suite,
+    target::{StartOptions, Target},
+    wrong::{Bases, KillRow, KillVerdict, WrongServer, judge_wrong_servers},
+};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+/// Two servers and their cases at a time keep two cores busy without making clocks late.
+const AT_ONCE: usize = 2;
+
+struct Typed {
+    fixtures: PathBuf,
+    names: Vec<String>,
+    at_once: usize,
+    needs: bool,
+    seed: u64,
+    verbose: bool,
+}
+
+fn typed() -> Result<Typed, String> {
+    let mut typed = Typed {
+        fixtures: PathBuf::from("fixtures"),
+        names: Vec::new(),
+        at_once: AT_ONCE,
+        needs: false,
+        seed: u64::from(std::process::id()),
+        verbose: false,
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
+        match arg.as_str() {
+            "--fixtures" => typed.fixtures = value()?.into(),
+            "--at-once" => typed.at_once = value()?.parse().map_err(|_| "--at-once wants a number")?,
+            "--seed" => typed.seed = value()?.parse().map_err(|_| "--seed wants a number")?,
+            "--needs" => typed.needs = true,
+            "--verbose" => typed.verbose = true,
+            flag if flag.starts_with("--") => return Err(format!("what is {flag}?")),
+            _ => typed.names.push(arg),
+        }
+    }
+    Ok(typed)
+}
+
+fn globs(names: &[String]) -> Result<GlobSet, String> {
+    let mut set = GlobSetBuilder::new();
+    for name in names {
+        set.add(Glob::new(name).map_err(|e| e.to_string())?);
+    }
+    set.build().map_err(|e| e.to_string())
+}
+
+fn show(row: &KillRow, verbose: bool) {
+    let (passed, of) = row.others_passed;
+    println!("{:<18} {} [{}] ({passed}/{of} others pass)", format!("{:?}", row.verdict), row.name, row.clause.0);
+    if row.verdict == KillVerdict::Caught && !verbose && row.unused_rules.is_empty() {
+        return;
+    }
+    for case in &row.survived {
+        println!("    survived {case}");
+    }
+    for kill in &row.kills {
+        println!("    kill     {}:{} {}", kill.case, kill.line, kill.clause.0);
+    }
+    for kill in &row.elsewhere {
+        println!("    else     {}:{} {}", kill.case, kill.line, kill.clause.0);
+    }
+    if !row.broke_down.is_empty() {
+        println!("    broke    {}", row.broke_down.join(" "));
+    }
+    if !row.unused_rules.is_empty() {
+        println!("    rules that nothing matched: {:?}", row.unused_rules);
+    }
+}
+
+async fn judge() -> Result<bool, String> {
+    let typed = typed()?;
+    let suite = Suite::load(&Fixtures::Folder(typed.fixtures.clone())).map_err(|e| e.to_string())?;
+    let chosen = globs(&typed.names)?;
+    let mut groups: BTreeMap<usize, Vec<WrongServer>> = BTreeMap::new();
+    for server in WrongServer::load_all(&typed.fixtures.join("wrong")).map_err(|e| e.to_string())? {
+        let asks = |need: &str| server.needs.iter().any(|each| each == need);
+        if (typed.names.is_empty() || chosen.is_match(&server.name)) && (typed.needs || !asks("backend=redis")) {
+            groups.entry(if asks("instances=2") { 2 } else { 1 }).or_default().push(server);
+        }
+    }
+    let bases = Bases { targets: typed.fixtures.join("targets"), reference: None };
+    let (mut caught, mut missed) = (0, 0);
+    for (instances, servers) in groups {
+        let options = StartOptions { instances, ..StartOptions::default() };
+        let play = |target: Target, filter: Vec<String>| async {
+            let config = RunConfig { filter, seed: typed.seed, ..RunConfig::default() };
+            let report = run(&suite, &config, &target, &NoObserver).await.map_err(|e| e.to_string());
+            target.stop().await;
+            report
+        };
+        let table = judge_wrong_servers(&servers, &bases, &options, typed.at_once, play).await;
+        for row in &table.rows {
+            show(row, typed.verbose);
+            *(if row.verdict == KillVerdict::Caught { &mut caught } else { &mut missed }) += 1;
+        }
+        for clones in &table.clones {
+            println!("clones: {}", clones.join(" "));
+        }
+        println!("unproven: {}", table.unproven.join(" "));
+    }
+    println!("{caught} caught, {missed} not");
+    Ok(missed == 0)
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match judge().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
