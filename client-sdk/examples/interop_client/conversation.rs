@@ -1,4 +1,5 @@
 //! Everything that two Socket.IO ends can do to each other, done once; any misunderstanding is an error that names the step.
+#![expect(clippy::wildcard_enum_match_arm, reason = "whatever was not expected is wrong")]
 
 use std::{
     sync::{

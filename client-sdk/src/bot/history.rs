@@ -1,0 +1,90 @@
+//! Reads more of a room's history than a join brings, over the dialect's REST route.
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use chatwright_protocol::{
+    dialects::{Dialect, HistoryRoute},
+    vocabulary::{Message, RoomId},
+};
+use http::header;
+
+use super::{BotConfig, Identity};
+use crate::{
+    config::Config,
+    engine::{endpoint::Endpoint, http_client},
+    error::ConnectError,
+};
+
+type Reading = Pin<Box<dyn Future<Output = Option<Vec<Message>>> + Send>>;
+
+/// At most one request at a time.
+pub(super) struct HistoryReader {
+    route: Option<HistoryRoute>,
+    endpoint: Endpoint,
+    identity: Identity,
+    timeout: Duration,
+    reading: Option<Reading>,
+}
+
+impl HistoryReader {
+    pub(super) fn new(dialect: &Dialect, config: &BotConfig, identity: &Identity) -> Result<Self, ConnectError> {
+        let url = config.rest_url.clone().unwrap_or_else(|| config.socket.url.clone());
+        let endpoint = Endpoint::new(&Config { url, ..config.socket.clone() })?;
+        let (route, identity) = (dialect.client.history, identity.clone());
+        Ok(Self { route, endpoint, identity, timeout: config.answer_timeout, reading: None })
+    }
+
+    /// Begins to read, unless it is under way.
+    pub(super) fn begin(&mut self, room: &RoomId) {
+        if self.reading.is_some() {
+            return;
+        }
+        let Some(route) = self.route else { return };
+        let (endpoint, identity, timeout) = (self.endpoint.clone(), self.identity.clone(), self.timeout);
+        let target = (route.target)(room, route.messages_max);
+        self.reading = Some(Box::pin(async move {
+            match tokio::time::timeout(timeout, read(&endpoint, &identity, &target, route)).await {
+                Ok(Ok(messages)) => Some(messages),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "no deeper history");
+                    None
+                }
+                Err(_) => None,
+            }
+        }));
+    }
+
+    /// The messages read, `None` if that failed; for ever while nothing is read. Cancel safe.
+    pub(super) async fn finished(&mut self) -> Option<Vec<Message>> {
+        let Some(reading) = &mut self.reading else { return std::future::pending().await };
+        let messages = reading.await;
+        self.reading = None;
+        messages
+    }
+}
+
+impl fmt::Debug for HistoryReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistoryReader").field("reading", &self.reading.is_some()).finish_non_exhaustive()
+    }
+}
+
+async fn read(
+    endpoint: &Endpoint,
+    identity: &Identity,
+    target: &str,
+    route: HistoryRoute,
+) -> Result<Vec<Message>, ConnectError> {
+    let mut request = endpoint.plain_request("http", target);
+    if let Some(bearer) = identity.bearer() {
+        request = request.header(header::AUTHORIZATION, bearer);
+    }
+    let request = request.body(http_client::body("")).map_err(|error| ConnectError::Protocol(error.to_string()))?;
+    let client = http_client::new(endpoint.local_address());
+    let (status, body) = http_client::fetch(&client, request, endpoint).await?;
+    if status != 200 {
+        return Err(ConnectError::Handshake { status, body: body.chars().take(200).collect() });
+    }
+    let json = serde_json::from_str(&body).map_err(|error| ConnectError::Protocol(error.to_string()))?;
+    (route.decode)(&json).map_err(|error| ConnectError::Protocol(error.to_string()))
+}

@@ -1,0 +1,256 @@
+//! What a bot remembers of a room, so that each message reaches it once: live, from a history, or both.
+//!
+//! A message is known by its id, else by its sequence, else by what it consists of. In the last case two equal messages of one sender in
+//! one millisecond cannot be told apart; they are then counted by position: a history is laid over what was seen, where the longest
+//! run agrees.
+
+use std::collections::{HashSet, VecDeque};
+
+use chatwright_protocol::vocabulary::Message;
+
+/// Messages remembered per room: as many as the deepest history holds, and as many again that came meanwhile.
+const REMEMBERED_MAX: usize = 2000;
+
+/// As many messages as a join brings: a shorter history that shares nothing with an empty memory is the whole history.
+const PAGE: usize = 50;
+
+/// What a message is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Id(String),
+    Sequence(u64),
+    Content { user: String, sent_at_ms: u64, text: String },
+}
+
+impl Key {
+    fn of(message: &Message) -> Self {
+        if !message.id.as_str().is_empty() {
+            Self::Id(message.id.as_str().to_owned())
+        } else if message.sequence > 0 {
+            Self::Sequence(message.sequence)
+        } else {
+            Self::Content {
+                user: message.sender.user.as_str().to_owned(),
+                sent_at_ms: message.sent_at_ms,
+                text: message.text.clone(),
+            }
+        }
+    }
+
+    fn is_exact(&self) -> bool {
+        match self {
+            Self::Id(_) | Self::Sequence(_) => true,
+            Self::Content { .. } => false,
+        }
+    }
+}
+
+/// The newest messages of one room, as far as this bot knows them.
+#[derive(Debug, Default)]
+pub(super) struct RoomMemory {
+    order: VecDeque<Key>,
+    known: HashSet<Key>,
+    /// The highest sequence seen; 0 if the server gives none.
+    sequence: u64,
+}
+
+/// A history compared with what is known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Merged {
+    /// What the bot has not seen, oldest first.
+    pub(super) missed: Vec<Message>,
+    /// Messages older than this history may be missing: a deeper one is needed.
+    pub(super) gap: bool,
+}
+
+impl RoomMemory {
+    /// A message came live: whether it is new. Without ids and sequences each one is.
+    pub(super) fn admit(&mut self, message: &Message) -> bool {
+        let key = Key::of(message);
+        if key.is_exact() && self.known.contains(&key) {
+            return false;
+        }
+        self.remember(key, message.sequence);
+        true
+    }
+
+    /// Compares a history with what is known. Nothing is remembered yet: see [`RoomMemory::learn`].
+    pub(super) fn compare(&self, history: &[Message]) -> Merged {
+        let keys: Vec<Key> = history.iter().map(Key::of).collect();
+        if keys.iter().all(Key::is_exact) {
+            let missed: Vec<Message> = history
+                .iter()
+                .zip(&keys)
+                .filter(|(_, key)| !self.known.contains(*key))
+                .map(|(message, _)| message.clone())
+                .collect();
+            let overlaps = missed.len() < history.len();
+            let gap = match missed.first().map(|message| message.sequence) {
+                Some(first) if first > 0 => first > self.sequence + 1,
+                Some(_) | None => self.may_hide(overlaps, history.len()),
+            };
+            return Merged { missed, gap };
+        }
+        let seen: Vec<&Key> = self.order.iter().collect();
+        let covered = longest_overlap(&seen, &keys);
+        Merged { missed: history[covered..].to_vec(), gap: self.may_hide(covered > 0, history.len()) }
+    }
+
+    /// Remembers these messages as seen, in this order.
+    pub(super) fn learn(&mut self, messages: &[Message]) {
+        for message in messages {
+            self.remember(Key::of(message), message.sequence);
+        }
+    }
+
+    /// Of what came live while a history was under way, what that history does not hold.
+    pub(super) fn after(history: &[Message], held: Vec<Message>) -> Vec<Message> {
+        let keys: Vec<Key> = history.iter().map(Key::of).collect();
+        let live: Vec<Key> = held.iter().map(Key::of).collect();
+        if live.iter().all(Key::is_exact) {
+            let keys: HashSet<&Key> = keys.iter().collect();
+            return held
+                .into_iter()
+                .zip(&live)
+                .filter(|(_, key)| !keys.contains(key))
+                .map(|(message, _)| message)
+                .collect();
+        }
+        let shared =
+            (0..=keys.len().min(live.len())).rev().find(|length| keys[keys.len() - length..] == live[..*length]);
+        held.into_iter().skip(shared.unwrap_or(0)).collect()
+    }
+
+    fn may_hide(&self, overlaps: bool, length: usize) -> bool {
+        !overlaps && if self.order.is_empty() { length >= PAGE } else { length > 0 }
+    }
+
+    fn remember(&mut self, key: Key, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
+        self.known.insert(key.clone());
+        self.order.push_back(key);
+        if self.order.len() > REMEMBERED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}
+
+/// Oldest first, whatever the server's order is: the document says both.
+pub(super) fn chronological(mut history: Vec<Message>) -> Vec<Message> {
+    let descending = match (history.first(), history.last()) {
+        (Some(first), Some(last)) if first.sequence > 0 && last.sequence > 0 => first.sequence > last.sequence,
+        (Some(first), Some(last)) => first.sent_at_ms > last.sent_at_ms,
+        (None, _) | (_, None) => false,
+    };
+    if descending {
+        history.reverse();
+    }
+    history
+}
+
+/// How many messages of the history's beginning were seen: the end of the longest run that ends where `seen` ends; the earliest of equals.
+fn longest_overlap(seen: &[&Key], history: &[Key]) -> usize {
+    let run = |end: usize| {
+        history[..end].iter().rev().zip(seen.iter().rev()).take_while(|(left, right)| left == *right).count()
+    };
+    let whole = |end: usize| run(end) == end.min(seen.len());
+    let ends = (1..=history.len()).filter(|end| whole(*end));
+    ends.fold((0, 0), |(best, length), end| if run(end) > length { (end, run(end)) } else { (best, length) }).0
+}
+
+#[cfg(test)]
+mod tests {
+    use chatwright_protocol::vocabulary::{Member, MessageId, MessageKind, RoomId, UserId};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(number: u64, exact: bool) -> Message {
+        Message {
+            id: MessageId::from(if exact { format!("id-{number}") } else { String::new() }),
+            room: RoomId::from("r"),
+            sender: Member { user: UserId::from("u"), name: "n".to_owned() },
+            text: if exact { "same".to_owned() } else { format!("text {number}") },
+            kind: MessageKind::Text,
+            sent_at_ms: number,
+            sequence: 0,
+        }
+    }
+
+    fn messages(range: std::ops::Range<u64>, exact: bool) -> Vec<Message> {
+        range.map(|number| message(number, exact)).collect()
+    }
+
+    #[test]
+    fn a_live_message_that_comes_again_is_known_by_its_id() {
+        let mut memory = RoomMemory::default();
+        assert!(memory.admit(&message(1, true)));
+        assert!(!memory.admit(&message(1, true)));
+        assert!(memory.admit(&message(2, true)));
+    }
+
+    #[test]
+    fn a_history_that_shares_nothing_with_what_was_seen_has_a_gap_before_it() {
+        let mut memory = RoomMemory::default();
+        memory.learn(&messages(0..10, true));
+        assert_eq!(memory.compare(&messages(8..12, true)), Merged { missed: messages(10..12, true), gap: false });
+        assert_eq!(memory.compare(&messages(11..14, true)), Merged { missed: messages(11..14, true), gap: true });
+    }
+
+    #[test]
+    fn sequences_show_a_gap_even_where_a_history_begins_in_the_right_place() {
+        let numbered = |number| Message { sequence: number, ..message(number, true) };
+        let mut memory = RoomMemory::default();
+        memory.learn(&[numbered(1), numbered(2)]);
+        assert!(!memory.compare(&[numbered(3), numbered(4)]).gap);
+        assert!(memory.compare(&[numbered(4), numbered(5)]).gap);
+    }
+
+    #[test]
+    fn an_empty_room_hides_something_only_behind_a_full_page() {
+        let memory = RoomMemory::default();
+        assert!(!memory.compare(&messages(0..49, true)).gap);
+        assert!(memory.compare(&messages(0..50, true)).gap);
+    }
+
+    #[test]
+    fn equal_messages_without_ids_are_told_apart_by_position() {
+        let same = Message { text: "again".to_owned(), ..message(7, false) };
+        let mut memory = RoomMemory::default();
+        memory.learn(&[message(1, false), same.clone()]);
+        let history = [message(1, false), same.clone(), same.clone()];
+        assert_eq!(memory.compare(&history).missed, [same]);
+    }
+
+    #[test]
+    fn a_newest_first_history_is_turned_round() {
+        let mut history = messages(0..4, true);
+        history.reverse();
+        assert_eq!(chronological(history), messages(0..4, true));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_seen_live_a_history_brings_the_rest_once_and_in_order(
+            exact: bool, sent in 0_u64..60, seen in 0_u64..60, page in 1_u64..60, held in 0_u64..10,
+        ) {
+            // What came live before the history is younger than the history's beginning.
+            let (seen, first, held) = (seen.min(sent), sent.saturating_sub(page), held.min(page).min(sent));
+            let mut memory = RoomMemory::default();
+            let mut delivered = messages(0..seen, exact);
+            memory.learn(&delivered);
+            let history = messages(first..sent, exact);
+            let merged = memory.compare(&history);
+            let live = messages(sent.saturating_sub(held)..sent + 3, exact);
+            delivered.extend(merged.missed);
+            delivered.extend(RoomMemory::after(&history, live));
+            if merged.gap {
+                prop_assert!(first >= seen, "a gap is claimed only where there may be one");
+            } else {
+                prop_assert_eq!(delivered, messages(0..sent + 3, exact));
+            }
+        }
+    }
+}
