@@ -7,6 +7,7 @@ mod answer;
 mod body;
 mod caller;
 mod observe;
+mod opening;
 mod origin;
 mod rooms;
 
@@ -53,6 +54,7 @@ where
     let sockets = Router::new()
         .route_service(engine_path, engine.clone())
         .route_service(&format!("{engine_path}/"), engine)
+        .layer(middleware::from_fn(opening::checked))
         .layer(middleware::from_fn_with_state(origin::Pages::new(origins.clone(), origin_required), origin::admitted));
     rest.merge(sockets).layer(origin::cors(&origins))
 }
