@@ -61,3 +61,6 @@ pub use config::{Auth, Config, Direction, Reconnection, Tap, Transports};
 pub use engine::Timings;
 pub use error::{AckError, ConnectError, DisconnectReason, EmitError};
 pub use socket::{AckId, Client, Emitter, Responder, Socket, SocketEvent};
+
+/// The dialects that bots speak and the words that they speak in, so that who writes a bot needs no other crate.
+pub use chatwright_protocol as protocol;
