@@ -9,6 +9,7 @@ mod caller;
 mod observe;
 mod opening;
 mod origin;
+mod posting;
 mod rooms;
 
 use std::{convert::Infallible, sync::Arc};
@@ -54,6 +55,7 @@ where
     let sockets = Router::new()
         .route_service(engine_path, engine.clone())
         .route_service(&format!("{engine_path}/"), engine)
+        .layer(middleware::from_fn_with_state(posting::Posts::default(), posting::one_at_a_time))
         .layer(middleware::from_fn(opening::checked))
         .layer(middleware::from_fn_with_state(origin::Pages::new(origins.clone(), origin_required), origin::admitted));
     rest.merge(sockets).layer(origin::cors(&origins))

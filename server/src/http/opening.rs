@@ -91,6 +91,11 @@ fn refusal(problem: Problem) -> Response {
     response
 }
 
+/// The engine's own answer to a request that makes no sense.
+pub(super) fn bad_request() -> Response {
+    refusal(Problem::Malformed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
