@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use crate::{
     history::{Record, Source, What},
     plan::Plan,
-    schedule::Schedule,
+    schedule::{Place, Schedule},
 };
+
+/// What a server hears as a store that fails may last this much longer than the fault: an operation that began before its end has to time
+/// out first.
+const STORE_SETTLES_US: u64 = 2_000_000;
 
 /// A run to be judged.
 #[derive(Debug)]
@@ -120,9 +124,9 @@ impl<'a> Facts<'a> {
                     span.to_us = Some(at_us);
                 }
             }
-            What::FaultBegan { fault, .. } => self.faults[*fault].from_us = Some(at_us),
-            What::FaultEnded { fault, .. } => self.faults[*fault].to_us = Some(at_us),
-            What::Healed => {}
+            What::FaultBegan { fault } => self.faults[*fault].from_us = Some(at_us),
+            What::FaultEnded { fault } => self.faults[*fault].to_us = Some(at_us),
+            What::Healed | What::Done { .. } => {}
             What::Roster { instance, room, users } => {
                 self.rosters.insert((*instance, *room), users);
             }
@@ -135,6 +139,17 @@ impl<'a> Facts<'a> {
     /// The confirmed messages with their numbers.
     pub fn confirmed(&self) -> impl Iterator<Item = usize> {
         self.ops.iter().enumerate().filter(|(_, op)| matches!(op.outcome, Outcome::Confirmed(_))).map(|(op, _)| op)
+    }
+
+    /// Whether the store failed at this time, as far as a server could tell.
+    #[must_use]
+    pub fn store_failed(&self, at_us: u64) -> bool {
+        let of_store = self.schedule.faults.iter().zip(&self.faults).filter(|(fault, _)| fault.target == Place::Redis);
+        let widened = of_store.map(|(_, span)| Span {
+            from_us: span.from_us,
+            to_us: span.to_us.map(|to| to.saturating_add(STORE_SETTLES_US)),
+        });
+        widened.into_iter().any(|span| span.holds(at_us))
     }
 
     /// Whether a bot was there when the run ended: it stayed, or it came back.

@@ -1,7 +1,7 @@
 //! The history of a run: what was asked, what was answered, what was heard, what was done to the cluster. Only ever appended to.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -71,18 +71,21 @@ pub enum What {
         /// Why, in the words of its client.
         reason: String,
     },
-    /// A fault took effect.
+    /// A fault begins: from here on it may have taken effect.
     FaultBegan {
         /// By index into the schedule.
         fault: usize,
-        /// What its control says.
-        note: String,
     },
     /// A fault is undone.
     FaultEnded {
         /// By index into the schedule.
         fault: usize,
-        /// What its control says.
+    },
+    /// What the control says that it has done for a fault.
+    Done {
+        /// By index into the schedule.
+        fault: usize,
+        /// In its words.
         note: String,
     },
     /// Everything is up again and nobody sends any more: from here on the cluster has to converge.
@@ -118,31 +121,31 @@ pub enum Source {
 }
 
 /// Takes records from many tasks at once and stamps them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Recorder {
-    began: Instant,
+    zero: OnceLock<Instant>,
     /// In order of time: stamped under the lock.
     records: Mutex<Vec<Record>>,
 }
 
 impl Recorder {
-    /// An empty history that begins now.
+    /// An empty history. What is recorded before [`Recorder::begin`] happened at time zero.
     #[must_use]
-    pub fn begin() -> Self {
-        Self { began: Instant::now(), records: Mutex::new(Vec::new()) }
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// When time zero was.
-    #[must_use]
-    pub fn began(&self) -> Instant {
-        self.began
+    /// Time begins now; later calls change nothing. Returns when it began.
+    pub fn begin(&self) -> Instant {
+        *self.zero.get_or_init(Instant::now)
     }
 
     /// Appends. What comes after [`RECORDS_MAX`] is dropped, and the run will be invalid.
     pub fn record(&self, what: What) {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         if records.len() <= RECORDS_MAX {
-            records.push(Record { at_us: micros(self.began.elapsed()), what });
+            let at_us = self.zero.get().map_or(0, |zero| micros(zero.elapsed()));
+            records.push(Record { at_us, what });
         }
     }
 
@@ -165,16 +168,15 @@ mod tests {
 
     #[test]
     fn records_keep_their_order_and_their_times_never_go_back() {
-        let recorder = Recorder::begin();
-        for op in 0..100 {
-            recorder.record(What::Invoked { op });
-        }
+        let recorder = Recorder::new();
+        recorder.record(What::Online { bot: 0 });
+        recorder.begin();
+        let said: Vec<What> = (0..100).map(|op| What::Invoked { op }).collect();
+        said.iter().cloned().for_each(|what| recorder.record(what));
         let records = recorder.records();
+        assert_eq!(records[0], Record { at_us: 0, what: What::Online { bot: 0 } });
         assert!(records.is_sorted_by_key(|record| record.at_us));
-        assert_eq!(
-            records.iter().map(|record| &record.what).collect::<Vec<_>>(),
-            (0..100).map(|op| What::Invoked { op }).collect::<Vec<_>>().iter().collect::<Vec<_>>()
-        );
+        assert_eq!(records[1..].iter().map(|record| record.what.clone()).collect::<Vec<_>>(), said);
     }
 
     #[test]

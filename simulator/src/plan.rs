@@ -25,6 +25,8 @@ pub struct Plan {
     pub rooms: Vec<String>,
     /// What is said, by number of the operation, in the order of time.
     pub sends: Vec<SendPlan>,
+    /// How many messages of a room the server keeps, the newest.
+    pub history_kept: usize,
 }
 
 /// One bot.
@@ -52,9 +54,9 @@ pub struct SendPlan {
 }
 
 impl Plan {
-    /// Draws the traffic of a schedule.
+    /// Draws the traffic of a schedule, for a server that keeps this many messages of a room.
     #[must_use]
-    pub fn draw(schedule: &Schedule) -> Self {
+    pub fn draw(schedule: &Schedule, history_kept: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(schedule.seed);
         random.set_stream(TRAFFIC_STREAM);
         let bots: Vec<BotPlan> = (0..schedule.instances * BOTS_PER_INSTANCE)
@@ -74,7 +76,7 @@ impl Plan {
             })
             .collect();
         let rooms = (1..=ROOMS).map(|number| format!("sim-{}-{number}", schedule.seed)).collect();
-        Self { bots, rooms, sends }
+        Self { bots, rooms, sends, history_kept }
     }
 
     /// The members of a room, by index into [`Plan::bots`].
@@ -91,9 +93,9 @@ mod tests {
 
     #[test]
     fn traffic_replays_from_its_seed_in_order_and_with_texts_of_its_own() {
-        let schedule = Schedule::draw(5, 3, 12).expect("in bounds");
-        let plan = Plan::draw(&schedule);
-        assert_eq!(plan, Plan::draw(&schedule));
+        let schedule = Schedule::draw(5, 3, 12, true).expect("in bounds");
+        let plan = Plan::draw(&schedule, 1_000);
+        assert_eq!(plan, Plan::draw(&schedule, 1_000));
         assert!(plan.sends.is_sorted_by_key(|send| send.at_ms));
         assert!(plan.sends.iter().all(|send| send.at_ms < 12_000 && plan.bots[send.bot].rooms.contains(&send.room)));
         let texts: BTreeSet<&str> = plan.sends.iter().map(|send| send.text.as_str()).collect();
@@ -103,7 +105,7 @@ mod tests {
     #[test]
     fn every_room_has_members_at_every_instance_and_outsiders() {
         for instances in 1..=4 {
-            let plan = Plan::draw(&Schedule::draw(1, instances, 6).expect("in bounds"));
+            let plan = Plan::draw(&Schedule::draw(1, instances, 6, true).expect("in bounds"), 1_000);
             for room in 0..plan.rooms.len() {
                 let at: BTreeSet<usize> = plan.members(room).map(|bot| plan.bots[bot].instance).collect();
                 assert_eq!(at.len(), instances, "room {room}");

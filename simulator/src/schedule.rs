@@ -15,6 +15,8 @@ pub const SECONDS_MIN: u64 = 6;
 pub const SECONDS_MAX: u64 = 3_600;
 /// More instances than this do not fit on one machine.
 pub const INSTANCES_MAX: usize = 16;
+/// How long Redis stands still.
+const REDIS_PAUSE_MS: u64 = 2_000;
 /// A file with more faults than this is a mistake.
 const FAULTS_MAX: usize = 1_000;
 /// The generator of faults is this stream of the seed, so that other draws do not move them.
@@ -138,32 +140,35 @@ impl fmt::Display for FaultKind {
 }
 
 impl Schedule {
-    /// Draws a schedule: one instance killed, another one restarted, Redis paused for two seconds, in an order and at times that
-    /// the seed decides. The times lie in slots of their own, so that each fault meets traffic; what follows a fault (return,
+    /// Draws a schedule: one instance killed, another one restarted, and Redis (where there is one) paused for two seconds, in an order and at
+    /// times that the seed decides. The times lie in slots of their own, so that each fault meets traffic; what follows a fault (return,
     /// catch-up) may well meet the next one.
     ///
     /// # Errors
     /// When the run is too short, too long, or has no or too many instances.
-    pub fn draw(seed: u64, instances: usize, seconds: u64) -> Result<Self, Error> {
+    pub fn draw(seed: u64, instances: usize, seconds: u64, has_redis: bool) -> Result<Self, Error> {
         let mut schedule = Self { seed, instances, seconds, faults: Vec::new() };
         schedule.check()?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(FAULT_STREAM);
         let mut victims: Vec<usize> = (1..=instances).collect();
         victims.shuffle(&mut random);
-        let mut drawn = [
+        let mut drawn = vec![
             (Place::Instance(victims[0]), FaultKind::Kill, random.random_range(300..=1_500)),
             (Place::Instance(victims[victims.len() - 1]), FaultKind::Restart, random.random_range(0..=500)),
-            (Place::Redis, FaultKind::Pause, 2_000),
         ];
+        if has_redis {
+            drawn.push((Place::Redis, FaultKind::Pause, REDIS_PAUSE_MS));
+        }
         drawn.shuffle(&mut random);
+        // The first and the last tenth of the traffic stay quiet: before, everything works; after, the last fault still meets traffic.
         let slot_ms = seconds * 1_000 * 8 / 10 / drawn.len() as u64;
         let mut begin_ms = seconds * 100;
         for (target, fault, for_ms) in drawn {
             let slack_ms = slot_ms.saturating_sub(for_ms);
             let at_ms = begin_ms + random.random_range(0..=slack_ms);
             schedule.faults.push(Fault { at_ms, target, fault, for_ms });
-            begin_ms = (begin_ms + slot_ms).max(at_ms + for_ms);
+            begin_ms = (begin_ms + slot_ms).max(at_ms + for_ms + 1);
         }
         Ok(schedule)
     }
@@ -229,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_schedule_and_another_seed_another_one() {
-        let draw = |seed| Schedule::draw(seed, 3, 12).expect("in bounds");
+        let draw = |seed| Schedule::draw(seed, 3, 12, true).expect("in bounds");
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7).faults, draw(8).faults);
     }
@@ -238,7 +243,7 @@ mod tests {
     fn every_seed_kills_one_instance_restarts_another_and_pauses_redis_for_two_seconds() {
         for seed in 0..500 {
             for seconds in [SECONDS_MIN, 12, 60] {
-                let schedule = Schedule::draw(seed, 3, seconds).expect("in bounds");
+                let schedule = Schedule::draw(seed, 3, seconds, true).expect("in bounds");
                 schedule.check().unwrap_or_else(|error| panic!("seed {seed}, {seconds} s: {error}"));
                 let of = |kind| schedule.faults.iter().find(|fault| fault.fault == kind).expect("each kind is drawn");
                 assert_ne!(of(FaultKind::Kill).target, of(FaultKind::Restart).target);
@@ -249,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_schedule_survives_its_file() {
-        let schedule = Schedule::draw(3, 2, 20).expect("in bounds");
+        let schedule = Schedule::draw(3, 2, 20, true).expect("in bounds");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("schedule.json");
         std::fs::write(&path, schedule.to_json()).expect("written");

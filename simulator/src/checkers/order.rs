@@ -30,14 +30,14 @@ pub(super) fn per_sender(facts: &Facts<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A bot heard two confirmed messages of a room in another order than the history has them. Only confirmed messages have a place in it that
-/// the sender may rely on; while the store is down, live delivery goes on without one.
+/// A bot heard two confirmed messages of a room in another order than the history has them. While the store fails, live delivery may go on
+/// without an order: what was heard then has no place that anybody promised.
 pub(super) fn per_room(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let places = places(facts);
     for (bot, heard) in facts.heard.iter().enumerate() {
         let mut last: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
-        for message in heard {
+        for message in heard.iter().filter(|message| !facts.store_failed(message.at_us)) {
             let placed = message.op.and_then(|op| places.get(&op).map(|place| (op, *place)));
             let Some((op, place)) = placed.filter(|(op, _)| matches!(facts.ops[*op].outcome, Outcome::Confirmed(_)))
             else {
@@ -97,6 +97,15 @@ mod tests {
         let (first, second) = story.two_of_two_senders();
         story.unconfirm(first);
         story.swap_deliveries(first, second, 2);
+        assert!(story.broken().is_empty());
+    }
+
+    #[test]
+    fn what_is_heard_live_while_the_store_fails_has_no_promised_order_among_senders() {
+        let mut story = Story::good();
+        let (first, second) = story.two_of_two_senders();
+        story.swap_deliveries(first, second, 2);
+        story.store_fails_during(first, second);
         assert!(story.broken().is_empty());
     }
 }

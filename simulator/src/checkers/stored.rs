@@ -1,9 +1,12 @@
 //! Every confirmed message stands in the history once, and every instance tells the same history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use crate::facts::Facts;
+use crate::facts::{Facts, Outcome};
+
+/// Messages that are sent at once are stored in any order: which of so many fell off the end of a full history cannot be told.
+const STORED_AT_ONCE: usize = 16;
 
 /// The history of a room, as some instance tells it at the end, misses a confirmed message, repeats one, or differs from another instance's.
 pub(super) fn history(facts: &Facts<'_>) -> Vec<Finding> {
@@ -35,11 +38,13 @@ fn holes_and_repeats(facts: &Facts<'_>, room: usize, instance: usize, texts: &[S
         *times.entry(text).or_default() += 1;
     }
     let of_room = facts.plan.sends.iter().enumerate().filter(|(_, send)| send.room == room);
-    let confirmed: std::collections::BTreeSet<usize> = facts.confirmed().collect();
+    let stored: BTreeSet<usize> =
+        of_room.clone().filter(|(_, send)| times.contains_key(send.text.as_str())).map(|(op, _)| op).collect();
+    let fell_off = |op: usize| stored.range(op + 1..).count() + STORED_AT_ONCE >= facts.plan.history_kept;
     of_room
         .filter_map(|(op, send)| {
             let problem = match times.get(send.text.as_str()).copied().unwrap_or(0) {
-                0 if confirmed.contains(&op) => "misses".to_owned(),
+                0 if matches!(facts.ops[op].outcome, Outcome::Confirmed(_)) && !fell_off(op) => "misses".to_owned(),
                 0 | 1 => return None,
                 times => format!("has {times} times"),
             };
@@ -91,5 +96,26 @@ mod tests {
         story.unconfirm(5);
         story.edit_histories(|_, texts| texts.retain(|text| !text.starts_with("m5 ")));
         assert!(story.broken().is_empty());
+    }
+
+    #[test]
+    fn the_oldest_messages_may_fall_off_a_full_history_and_no_others() {
+        let keep_newest = |keep: usize| {
+            move |_: usize, texts: &mut Vec<String>| {
+                texts.drain(..texts.len() - keep);
+            }
+        };
+        let mut story = Story::good();
+        story.plan.history_kept = 40;
+        story.edit_histories(keep_newest(40));
+        assert!(story.broken().is_empty());
+        story.edit_histories(|_, texts| {
+            texts.remove(30);
+        });
+        assert_eq!(story.broken(), ["stored"]);
+        let mut story = Story::good();
+        story.plan.history_kept = 1_000;
+        story.edit_histories(keep_newest(40));
+        assert_eq!(story.broken(), ["stored"]);
     }
 }

@@ -21,9 +21,9 @@ pub(crate) struct Story {
 impl Story {
     /// Everybody is there throughout, every message is confirmed and heard at once, and the end is as it should be. Without faults.
     pub(crate) fn good() -> Self {
-        let mut schedule = Schedule::draw(1, 2, 6).expect("in bounds");
+        let mut schedule = Schedule::draw(1, 2, 6, true).expect("in bounds");
         schedule.faults.clear();
-        let plan = Plan::draw(&schedule);
+        let plan = Plan::draw(&schedule, 1_000);
         let mut records = Vec::new();
         for bot in 0..plan.bots.len() {
             records.push(Record { at_us: 0, what: What::Online { bot } });
@@ -126,23 +126,35 @@ impl Story {
 
     /// Instance 1 is killed while these messages are sent.
     pub(crate) fn fault_during(&mut self, first: usize, last: usize) {
+        self.add_fault(first, last, Place::Instance(1), FaultKind::Kill);
+    }
+
+    /// Redis stands still while these messages are sent.
+    pub(crate) fn store_fails_during(&mut self, first: usize, last: usize) {
+        self.add_fault(first, last, Place::Redis, FaultKind::Pause);
+    }
+
+    fn add_fault(&mut self, first: usize, last: usize, target: Place, kind: FaultKind) {
+        let fault = self.schedule.faults.len();
         let from = position(&self.records, &What::Invoked { op: first });
-        let at_us = self.records[from].at_us;
-        self.records.insert(from, Record { at_us, what: What::FaultBegan { fault: 0, note: String::new() } });
+        let from_us = self.records[from].at_us;
+        self.records.insert(from, Record { at_us: from_us, what: What::FaultBegan { fault } });
         let to = position(&self.records, &What::Confirmed { op: last });
-        let end_us = self.records[to].at_us;
-        self.records.insert(to + 1, Record { at_us: end_us, what: What::FaultEnded { fault: 0, note: String::new() } });
-        self.add_fault(at_us / 1_000, (end_us - at_us) / 1_000);
+        let to_us = self.records[to].at_us;
+        self.records.insert(to + 1, Record { at_us: to_us, what: What::FaultEnded { fault } });
+        let (at_ms, for_ms) = (from_us / 1_000, (to_us - from_us) / 1_000);
+        self.schedule.faults.push(Fault { at_ms, target, fault: kind, for_ms });
     }
 
     pub(crate) fn fault_after_the_traffic(&mut self) {
-        self.append(What::FaultBegan { fault: 0, note: String::new() });
-        self.append(What::FaultEnded { fault: 0, note: String::new() });
-        self.add_fault(5_999, 0);
-    }
-
-    fn add_fault(&mut self, at_ms: u64, for_ms: u64) {
-        self.schedule.faults.push(Fault { at_ms, target: Place::Instance(1), fault: FaultKind::Kill, for_ms });
+        self.append(What::FaultBegan { fault: 0 });
+        self.append(What::FaultEnded { fault: 0 });
+        self.schedule.faults.push(Fault {
+            at_ms: 5_999,
+            target: Place::Instance(1),
+            fault: FaultKind::Kill,
+            for_ms: 0,
+        });
     }
 
     pub(crate) fn hear_again(&mut self, op: usize, bot: usize, source: Source) {

@@ -167,26 +167,17 @@ fn faults(report: &Report) -> Markup {
     }
 }
 
-/// What the controls said about a fault, with times.
+/// What the control said about a fault, with times.
 fn notes(report: &Report, index: usize) -> Vec<String> {
-    let said = report.history.iter().filter_map(|record| match &record.what {
-        What::FaultBegan { fault, note } | What::FaultEnded { fault, note } if *fault == index => {
-            Some((record.at_us, note))
+    let said = report.history.iter().filter_map(|record| {
+        if let What::Done { fault, note } = &record.what
+            && *fault == index
+        {
+            return Some(format!("{}: {note}", millis(record.at_us)));
         }
-        What::FaultBegan { .. }
-        | What::FaultEnded { .. }
-        | What::Invoked { .. }
-        | What::Confirmed { .. }
-        | What::Refused { .. }
-        | What::Unknown { .. }
-        | What::Delivered { .. }
-        | What::Online { .. }
-        | What::Offline { .. }
-        | What::Healed
-        | What::Roster { .. }
-        | What::Stored { .. } => None,
+        None
     });
-    said.map(|(at_us, note)| format!("{}: {note}", millis(at_us))).collect()
+    said.collect()
 }
 
 fn verdict_class(verdict: Verdict) -> &'static str {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 /// Width of the picture in its own units.
 pub(super) const WIDTH: f64 = 1_240.0;
 /// Where time begins: left of it stand the names of the lanes.
-pub(super) const LEFT: f64 = 120.0;
+pub(super) const LEFT: f64 = 150.0;
 const RIGHT: f64 = 16.0;
 /// Room for the axis below everything.
 pub(super) const AXIS_HEIGHT: f64 = 26.0;

@@ -1,0 +1,143 @@
+//! What a run is asked to be.
+
+use std::{path::PathBuf, time::Duration};
+
+use chatwright_conformance::target::{BackendName, TargetFile};
+
+use crate::{Error, backends::Images, schedule::Place, schedule::Schedule};
+
+/// How long the cluster may take to agree after the faults.
+pub const CONVERGE_WITHIN_DEFAULT: Duration = Duration::from_secs(20);
+/// How long a bot waits for a confirmation before nobody knows: longer than any fault that the seed draws.
+pub const CONFIRM_WITHIN_DEFAULT: Duration = Duration::from_secs(8);
+/// The one dialect that the bots speak so far.
+const DIALECT: &str = "rooms";
+
+/// A run to be made.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The system under test. What it needs is started in containers; it is started as often as there are instances.
+    pub target: TargetFile,
+    /// How the user named the target; `None` for the reference. Only for the command that runs it again.
+    pub target_argument: Option<PathBuf>,
+    /// Which images run for its backends.
+    pub images: Images,
+    /// What goes wrong.
+    pub script: Script,
+    /// How long the cluster may take to agree after the faults.
+    pub converge_within: Duration,
+    /// How long a bot waits for a confirmation.
+    pub confirm_within: Duration,
+}
+
+/// Where the schedule comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    /// Drawn from a seed.
+    Draw {
+        /// The seed.
+        seed: u64,
+        /// How many server processes.
+        instances: usize,
+        /// How long the bots talk.
+        seconds: u64,
+    },
+    /// Written by an earlier run.
+    Replay(PathBuf),
+}
+
+impl Config {
+    /// A run with the default times and images.
+    #[must_use]
+    pub fn new(target: TargetFile, script: Script) -> Self {
+        Self {
+            target,
+            target_argument: None,
+            images: Images::default(),
+            script,
+            converge_within: CONVERGE_WITHIN_DEFAULT,
+            confirm_within: CONFIRM_WITHIN_DEFAULT,
+        }
+    }
+
+    /// The schedule, and whether this target can be run by it.
+    ///
+    /// # Errors
+    /// Wrong use, with the file or value that is wrong.
+    pub fn schedule(&self) -> Result<Schedule, Error> {
+        let target = self.target.path.display();
+        let refused = |reason: String| Err(Error::Use(format!("{target}: {reason}")));
+        if self.target.dialect != DIALECT {
+            return refused(format!("bots speak `{DIALECT}` only, not `{}`", self.target.dialect));
+        }
+        if self.target.start.is_none() {
+            return refused("without [start] nobody can kill and restart it".to_owned());
+        }
+        if !self.target.adapt.rename_events.is_empty() || !self.target.adapt.rename_fields.is_empty() {
+            return refused("bots speak the dialect as it stands, without renamed events or fields".to_owned());
+        }
+        let has_redis = self.target.needs.contains(&BackendName::Redis);
+        let schedule = match &self.script {
+            Script::Draw { seed, instances, seconds } => Schedule::draw(*seed, *instances, *seconds, has_redis)?,
+            Script::Replay(path) => Schedule::load(path)?,
+        };
+        if !has_redis && schedule.faults.iter().any(|fault| fault.target == Place::Redis) {
+            return refused("the schedule does something to redis, which this target does not need".to_owned());
+        }
+        Ok(schedule)
+    }
+
+    /// The command that makes this run again.
+    #[must_use]
+    pub fn replay(&self) -> String {
+        let script = match &self.script {
+            Script::Draw { seed, instances, seconds } => {
+                format!("--instances {instances} --seed {seed} --seconds {seconds}")
+            }
+            Script::Replay(path) => format!("--replay {}", path.display()),
+        };
+        let target =
+            self.target_argument.as_ref().map(|path| format!(" --target {}", path.display())).unwrap_or_default();
+        format!("chatwright sim {script}{target}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let target = TargetFile::parse(Path::new("own.toml"), text).expect("a target file");
+        Config::new(target, Script::Draw { seed: 4, instances: 2, seconds: 12 })
+    }
+
+    const STARTED: &str = "name = \"own\"\ndialect = \"rooms\"\n[[instance]]\nsocket = \"http://127.0.0.1:{port}\"\n[start]\ncommand = [\"x\"]\nready = \"tcp\"\n";
+
+    #[test]
+    fn a_target_that_cannot_be_simulated_is_refused_with_its_name_and_the_reason() {
+        let running = "name = \"own\"\ndialect = \"rooms\"\n[[instance]]\nsocket = \"http://127.0.0.1:1\"\n";
+        let refusal = config(running).schedule().expect_err("nobody can kill it").to_string();
+        assert!(refusal.contains("own.toml") && refusal.contains("[start]"), "{refusal}");
+        let renamed = format!("{STARTED}[adapt]\nrename_events = {{ new_message = \"msg\" }}\n");
+        assert!(config(&renamed).schedule().is_err());
+    }
+
+    #[test]
+    fn redis_is_paused_only_where_the_target_needs_it() {
+        let without = config(STARTED).schedule().expect("it can run");
+        assert!(without.faults.iter().all(|fault| fault.target != Place::Redis));
+        let with = config(&format!("{STARTED}[needs]\nredis = true\n")).schedule().expect("it can run");
+        assert!(with.faults.iter().any(|fault| fault.target == Place::Redis));
+    }
+
+    #[test]
+    fn the_replay_command_names_everything_that_was_drawn_from() {
+        let mut config = config(STARTED);
+        assert_eq!(config.replay(), "chatwright sim --instances 2 --seed 4 --seconds 12");
+        config.target_argument = Some(PathBuf::from("own.toml"));
+        config.script = Script::Replay(PathBuf::from("schedule.json"));
+        assert_eq!(config.replay(), "chatwright sim --replay schedule.json --target own.toml");
+    }
+}

@@ -1,0 +1,311 @@
+//! One run: start everything, talk while things go wrong, heal, wait for agreement, stop everything, hand over the evidence.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use chatwright_conformance::{
+    target::{Action, Control, StartOptions, Target},
+    tokens::User,
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    Error,
+    backends::{Backends, Durability},
+    bots::{Bot, Seat},
+    checkers,
+    config::Config,
+    facts::Facts,
+    history::{Recorder, What},
+    plan::Plan,
+    probe::Probe,
+    report::{Evidence, Report},
+    schedule::{Fault, FaultKind, Place, Schedule},
+};
+
+/// How often the cluster is asked whether it agrees.
+const PROBE_EVERY: Duration = Duration::from_millis(300);
+/// The bots of a cluster that cannot take them in this time are a broken set-up, not a finding.
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+/// As many messages as the dialect's document keeps of a room, where the target file does not say otherwise.
+const HISTORY_KEPT_DEFAULT: usize = 1_000;
+/// A bot may notice that its time is over a little late.
+const SETTLE_SLACK: Duration = Duration::from_secs(1);
+/// The user that asks over REST: a member of no room.
+const OBSERVER: &str = "observer";
+
+/// Hears how a run goes on, for a progress line.
+pub trait Observer: Send + Sync {
+    /// The run has come this far.
+    fn progress(&self, progress: &Progress);
+}
+
+/// How far a run has come. Its text is a line for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Containers are being started.
+    Backends,
+    /// Instances are being started.
+    Instances(usize),
+    /// Bots are being connected.
+    Bots(usize),
+    /// Bots talk, and the faults begin.
+    Traffic {
+        /// For how long.
+        seconds: u64,
+        /// What will go wrong.
+        faults: usize,
+    },
+    /// A fault took effect.
+    Began(Fault),
+    /// A fault is undone.
+    Ended(Fault),
+    /// Everything is up again, and the cluster has to agree.
+    Healed,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backends => f.write_str("starting backends"),
+            Self::Instances(count) => write!(f, "starting {count} instances"),
+            Self::Bots(count) => write!(f, "connecting {count} bots"),
+            Self::Traffic { seconds, faults } => write!(f, "talking for {seconds} s, {faults} faults ahead"),
+            Self::Began(fault) => write!(f, "{fault}"),
+            Self::Ended(fault) => write!(f, "{} is over", fault.target),
+            Self::Healed => f.write_str("healed; waiting for agreement"),
+        }
+    }
+}
+
+/// Makes a run and judges it. Everything that it starts is stopped again, also when the future is dropped.
+///
+/// # Errors
+/// Wrong use, or a set-up that did not come about; never a finding about the target.
+pub async fn run(config: Config, observer: Arc<dyn Observer>) -> Result<Report, Error> {
+    let began = Instant::now();
+    let schedule = config.schedule()?;
+    observer.progress(&Progress::Backends);
+    let backends = Backends::start(&config.target.needs, &config.images, durability(&schedule)).await?;
+    observer.progress(&Progress::Instances(schedule.instances));
+    let options =
+        StartOptions { instances: schedule.instances, backends: backends.values(), control: Some(backends.control()) };
+    let target = Target::start(&config.target, options).await?;
+    let images = backends.images();
+    let kept = target.limits.get("history").and_then(|kept| usize::try_from(kept).ok()).unwrap_or(HISTORY_KEPT_DEFAULT);
+    let plan = Plan::draw(&schedule, kept);
+    let mut cluster = Cluster {
+        plan,
+        schedule,
+        config,
+        target,
+        recorder: Arc::new(Recorder::new()),
+        observer,
+    };
+    let trouble = cluster.live().await;
+    let evidence = cluster.evidence(images, trouble?, began);
+    // The control holds the containers: the target goes first.
+    cluster.target.stop().await;
+    backends.stop().await;
+    Ok(Report::judge(evidence))
+}
+
+/// Only what is killed has to keep anything.
+fn durability(schedule: &Schedule) -> Durability {
+    let killed =
+        |fault: &Fault| fault.target == Place::Redis && matches!(fault.fault, FaultKind::Kill | FaultKind::Restart);
+    if schedule.faults.iter().any(killed) { Durability::Durable } else { Durability::Volatile }
+}
+
+struct Cluster {
+    plan: Plan,
+    schedule: Schedule,
+    config: Config,
+    target: Target,
+    recorder: Arc<Recorder>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Cluster {
+    /// The life of a run, from the first connection to the last. What the simulator could not do is returned.
+    async fn live(&mut self) -> Result<Vec<String>, Error> {
+        self.observer.progress(&Progress::Bots(self.plan.bots.len()));
+        let bots = self.connect().await?;
+        let traffic = Progress::Traffic { seconds: self.schedule.seconds, faults: self.schedule.faults.len() };
+        self.observer.progress(&traffic);
+        let zero = self.recorder.begin();
+        let faults = self.play_faults(zero);
+        self.talk(zero, &bots).await;
+        let trouble = faults.await;
+        self.settle().await;
+        self.recorder.record(What::Healed);
+        self.observer.progress(&Progress::Healed);
+        self.converge().await;
+        for bot in bots {
+            bot.stop();
+        }
+        Ok(trouble)
+    }
+
+    async fn connect(&self) -> Result<Vec<Bot>, Error> {
+        let mut bots = Vec::new();
+        for (index, plan) in self.plan.bots.iter().enumerate() {
+            let Some(instance) = self.target.instance(plan.instance) else {
+                return Err(Error::SetUp(format!("{} has no instance {}", self.target.name, plan.instance)));
+            };
+            let seat = Seat {
+                bot: index,
+                user: plan.user.clone(),
+                url: instance.main().to_owned(),
+                token: self.token(&plan.user),
+                rooms: plan.rooms.iter().map(|room| self.plan.rooms[*room].clone()).collect(),
+                seed: self.schedule.seed.wrapping_add(index as u64),
+                confirm_within: self.config.confirm_within,
+            };
+            let bot = Bot::connect(seat, Arc::clone(&self.recorder));
+            match tokio::time::timeout(CONNECT_WITHIN, bot).await {
+                Ok(Ok(bot)) => bots.push(bot),
+                Ok(Err(reason)) => {
+                    return Err(Error::SetUp(format!("{} could not join its rooms: {reason}", plan.user)));
+                }
+                Err(_) => {
+                    return Err(Error::SetUp(format!(
+                        "{} could not join its rooms in {} s",
+                        plan.user,
+                        CONNECT_WITHIN.as_secs()
+                    )));
+                }
+            }
+        }
+        Ok(bots)
+    }
+
+    fn token(&self, user: &str) -> Option<String> {
+        let user = User { id: user.to_owned(), name: user.to_owned() };
+        self.target.tokens.as_ref().map(|tokens| tokens.valid(&user))
+    }
+
+    /// Sends each message at its time, whether earlier ones were confirmed or not.
+    async fn talk(&self, zero: Instant, bots: &[Bot]) {
+        for (op, send) in self.plan.sends.iter().enumerate() {
+            tokio::time::sleep_until((zero + Duration::from_millis(send.at_ms)).into()).await;
+            bots[send.bot].send(op, &self.plan.rooms[send.room], &send.text);
+        }
+        tokio::time::sleep_until((zero + Duration::from_secs(self.schedule.seconds)).into()).await;
+    }
+
+    /// Waits until the fate of each message is known, or cannot become known any more.
+    async fn settle(&self) {
+        let deadline = Instant::now() + self.config.confirm_within + SETTLE_SLACK;
+        while Instant::now() < deadline {
+            let records = self.recorder.records();
+            let asked = records.iter().filter(|record| matches!(record.what, What::Invoked { .. })).count();
+            let is_answer =
+                |what: &What| matches!(what, What::Confirmed { .. } | What::Refused { .. } | What::Unknown { .. });
+            if records.iter().filter(|record| is_answer(&record.what)).count() >= asked {
+                return;
+            }
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+    }
+
+    /// Each fault in a task of its own; the future ends when all are undone, with what could not be done.
+    fn play_faults(&self, zero: Instant) -> impl Future<Output = Vec<String>> + use<> {
+        let mut tasks = JoinSet::new();
+        let trouble = Arc::new(Mutex::new(Vec::new()));
+        for (index, fault) in self.schedule.faults.iter().enumerate() {
+            let player = FaultPlayer {
+                index,
+                fault: fault.clone(),
+                control: self.target.control.clone(),
+                recorder: Arc::clone(&self.recorder),
+                observer: Arc::clone(&self.observer),
+                trouble: Arc::clone(&trouble),
+            };
+            tasks.spawn(player.play(zero));
+        }
+        async move {
+            tasks.join_all().await;
+            let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *trouble)
+        }
+    }
+
+    /// Asks all instances until what they say and what the bots heard keeps every promise, or until the time is over. The last answers count.
+    async fn converge(&self) {
+        let probe = Probe::new(self.token(OBSERVER), self.target.adapt.clone());
+        let deadline = Instant::now() + self.config.converge_within;
+        loop {
+            let mut answers = Vec::new();
+            for instance in self.target.instances() {
+                answers.extend(probe.ask(instance, &self.plan.rooms).await);
+            }
+            if self.agrees(&answers) || Instant::now() >= deadline {
+                for answer in answers {
+                    self.recorder.record(answer);
+                }
+                return;
+            }
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+    }
+
+    fn agrees(&self, answers: &[What]) -> bool {
+        let mut records = self.recorder.records();
+        records.extend(answers.iter().map(|what| crate::history::Record { at_us: u64::MAX, what: what.clone() }));
+        let facts = Facts::read(&self.plan, &self.schedule, &records);
+        checkers::check(&facts).iter().all(|checked| checked.broken == 0)
+    }
+
+    fn evidence(&self, backends: Vec<String>, trouble: Vec<String>, began: Instant) -> Evidence {
+        Evidence {
+            target: self.target.name.clone(),
+            backends,
+            replay: self.config.replay(),
+            schedule: self.schedule.clone(),
+            plan: self.plan.clone(),
+            records: self.recorder.records(),
+            trouble,
+            elapsed: began.elapsed(),
+        }
+    }
+}
+
+/// Plays one fault: waits, does it, waits, undoes it.
+struct FaultPlayer {
+    index: usize,
+    fault: Fault,
+    control: Option<Arc<dyn Control>>,
+    recorder: Arc<Recorder>,
+    observer: Arc<dyn Observer>,
+    trouble: Arc<Mutex<Vec<String>>>,
+}
+
+impl FaultPlayer {
+    async fn play(self, zero: Instant) {
+        let (begin, end) = self.fault.fault.actions();
+        tokio::time::sleep_until((zero + Duration::from_millis(self.fault.at_ms)).into()).await;
+        self.recorder.record(What::FaultBegan { fault: self.index });
+        self.observer.progress(&Progress::Began(self.fault.clone()));
+        self.act(begin).await;
+        tokio::time::sleep(Duration::from_millis(self.fault.for_ms)).await;
+        self.act(end).await;
+        self.recorder.record(What::FaultEnded { fault: self.index });
+        self.observer.progress(&Progress::Ended(self.fault.clone()));
+    }
+
+    async fn act(&self, action: Action) {
+        let subject = self.fault.target.subject();
+        let done = match &self.control {
+            Some(control) => control.act(&subject, action).await.map_err(|error| error.to_string()),
+            None => Err(format!("nothing here can {action} {subject}")),
+        };
+        match done {
+            Ok(done) => self.recorder.record(What::Done { fault: self.index, note: done.note }),
+            Err(reason) => self.trouble.lock().unwrap_or_else(PoisonError::into_inner).push(reason),
+        }
+    }
+}
