@@ -18,7 +18,7 @@ const CASE_SLACK: Duration = Duration::from_secs(30);
 const CASE_BOUND_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// A case to be played, or not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Planned<'a> {
     pub(crate) case: &'a Case,
     /// With the transport behind it where several are played.

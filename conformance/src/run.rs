@@ -18,6 +18,12 @@ use crate::{
     verdict::{Ended, verdict},
 };
 
+/// A judge that is later than this sees deadlines missed that were kept: what fails then is played again, alone.
+const LAG_MAX: Duration = Duration::from_millis(60);
+
+/// How often at most a case is played alone before its failure counts although the judge was late.
+const ATTEMPTS_ALONE_MAX: u64 = 3;
+
 /// How a run is done.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
@@ -129,29 +135,13 @@ pub async fn run(
         known_failures_exist(target, &planned)?;
     }
     let chosen = filter(&config.filter).map_err(RunError::BadFilter)?;
-    let (mut playable, mut alone, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-    let mut total = 0;
-    for one in planned.into_iter().filter(|one| wanted(chosen.as_ref(), &one.name)) {
-        total += 1;
-        match (&one.hindrance, one.alone) {
-            (Some(_), _) => reports.push(one),
-            (None, true) => alone.push(one),
-            (None, false) => playable.push(one),
-        }
-    }
-    if total == 0 {
+    let planned: Vec<Planned> = planned.into_iter().filter(|one| wanted(chosen.as_ref(), &one.name)).collect();
+    if planned.is_empty() {
         return Err(RunError::NothingToRun { filter: config.filter.join(", ") });
     }
-    observer.planned(total);
+    observer.planned(planned.len());
     let judge = Judge { suite, config, target, observer, levels: &levels, dialect, began };
-    let mut cases: Vec<CaseReport> = reports.iter().map(|one| judge.not_run(one)).collect();
-    // The longest first: they would otherwise be alone at the end.
-    playable.sort_by_key(|one| std::cmp::Reverse(one.bound));
-    let together = stream::iter(playable).map(|one| judge.case(one)).buffer_unordered(config.parallel.max(1));
-    cases.extend(together.collect::<Vec<_>>().await);
-    for one in alone {
-        cases.push(judge.case(one).await);
-    }
+    let mut cases = judge.all(planned).await;
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(judge.report(cases))
 }
@@ -189,24 +179,71 @@ struct Judge<'a> {
     began: Instant,
 }
 
+/// A case that was played, and whether that says something.
+struct Attempt<'c> {
+    one: Planned<'c>,
+    report: CaseReport,
+    /// It failed while the judge was this late: perhaps the judge's fault.
+    doubt: Option<Duration>,
+}
+
 impl Judge<'_> {
-    async fn case(&self, one: Planned<'_>) -> CaseReport {
+    /// Plays everything: together what can be, then alone what must be, and alone again what failed while the judge was late.
+    async fn all(&self, planned: Vec<Planned<'_>>) -> Vec<CaseReport> {
+        let mut reports = Vec::with_capacity(planned.len());
+        let (hindered, playable): (Vec<_>, Vec<_>) = planned.into_iter().partition(|one| one.hindrance.is_some());
+        reports.extend(hindered.iter().map(|one| self.not_run(one)));
+        let (mut alone, mut together): (Vec<_>, Vec<_>) = playable.into_iter().partition(|one| one.alone);
+        // The longest first: they would otherwise be alone at the end.
+        together.sort_by_key(|one| std::cmp::Reverse(one.bound));
+        let mut attempts =
+            stream::iter(together).map(|one| self.attempt(one, 0)).buffer_unordered(self.config.parallel.max(1));
+        while let Some(attempt) = attempts.next().await {
+            match attempt.doubt {
+                None => reports.push(self.finished(attempt.report)),
+                Some(_) => alone.push(attempt.one),
+            }
+        }
+        drop(attempts);
+        for one in alone {
+            let mut attempt = self.attempt(one, 1).await;
+            for number in 2..=ATTEMPTS_ALONE_MAX {
+                if attempt.doubt.is_some() {
+                    attempt = self.attempt(attempt.one, number).await;
+                }
+            }
+            reports.push(self.finished(attempt.report));
+        }
+        reports
+    }
+
+    fn finished(&self, report: CaseReport) -> CaseReport {
+        self.observer.finished(&report);
+        report
+    }
+
+    async fn attempt<'c>(&self, one: Planned<'c>, number: u64) -> Attempt<'c> {
         let left = self.config.run_bound.saturating_sub(self.began.elapsed());
         if left.is_zero() {
-            return self.not_run(&Planned { hindrance: Some("the time of the run was over".to_owned()), ..one });
+            let hindrance = Some("the time of the run was over".to_owned());
+            let report = self.not_run_report(&Planned { hindrance, name: one.name.clone(), ..one });
+            return Attempt { one, report, doubt: None };
         }
-        self.observer.started(&one.name);
+        if number <= 1 {
+            self.observer.started(&one.name);
+        }
         let stage = Stage {
             target: self.target,
             dialect: self.dialect,
             transport: one.transport,
-            seed: self.config.seed,
+            // Played again, it must not meet the users and rooms of the time before.
+            seed: self.config.seed.wrapping_add(number << 32),
             levels: self.levels,
         };
         let played = play(one.case, &stage, one.bound.min(left)).await;
+        let doubt = (matches!(played.end, Ending::Failed(_)) && played.lag > LAG_MAX).then_some(played.lag);
         let report = self.judged(&one, played);
-        self.observer.finished(&report);
-        report
+        Attempt { one, report, doubt }
     }
 
     fn judged(&self, one: &Planned, played: Played) -> CaseReport {
@@ -222,11 +259,13 @@ impl Judge<'_> {
     }
 
     fn not_run(&self, one: &Planned) -> CaseReport {
+        self.finished(self.not_run_report(one))
+    }
+
+    fn not_run_report(&self, one: &Planned) -> CaseReport {
         let why = one.hindrance.clone().unwrap_or_default();
         let (verdict, reason) = verdict(Ended::Unplayable(&why), None, self.config.strict);
-        let report = self.case_report(one, verdict, reason, None, (Transcript::default(), Duration::ZERO));
-        self.observer.finished(&report);
-        report
+        self.case_report(one, verdict, reason, None, (Transcript::default(), Duration::ZERO))
     }
 
     fn case_report(

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    case::{Act, Case, Step, StepAct, Tail, parse_case},
+    case::{Act, Case, Step, StepAct, Tail, facts, parse_case},
     dialect::{Carrier, Dialect, parse_dialect},
     fixtures::{FixtureError, FixtureFile, Fixtures, read_folder},
     outcome::{ClauseId, Level},
@@ -84,6 +84,7 @@ impl Suite {
         suite.cases.sort_by(|a, b| a.name.cmp(&b.name));
         for case in &suite.cases {
             problems.extend(suite.unknown_clauses(case, &format!("case {}", case.name)));
+            problems.extend(suite.unknown_facts(case));
         }
         if problems.is_empty() { Ok(suite) } else { Err(SuiteError { problems }) }
     }
@@ -157,6 +158,28 @@ impl Suite {
                 None => format!("{place}: there is no clause `{}`", id.0),
             })
             .collect()
+    }
+
+    /// Clocks and limits that a case asks for and no descriptor names.
+    fn unknown_facts(&self, case: &Case) -> Vec<String> {
+        let judged = |dialect: &&Dialect| {
+            let first = case.name.split('/').next().unwrap_or_default();
+            self.specs_of(dialect).iter().any(|spec| spec.name == first)
+        };
+        let mut problems = Vec::new();
+        for (line, table, name) in facts(case) {
+            let known = |dialect: &Dialect| match table {
+                "timing" => dialect.timing.contains_key(name),
+                _ => dialect.limits.contains_key(name),
+            };
+            for dialect in self.dialects.values().filter(judged).filter(|dialect| !known(dialect)) {
+                problems.push(format!(
+                    "case {}, line {line}: {}'s dialect.toml has no `{name}` in [{table}]",
+                    case.name, dialect.name
+                ));
+            }
+        }
+        problems
     }
 
     /// A clause by its citation.

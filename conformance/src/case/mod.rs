@@ -27,6 +27,7 @@ pub use eval::{Scope, bytes_of, eval, eval_span, eval_template, eval_text};
 pub(crate) use eval::{eval_millis, eval_url, percent_encoded};
 pub(crate) use matching::clipped;
 pub use matching::{Bindings, Mismatch, match_pattern, match_text};
+pub(crate) use names::facts;
 pub use parse::{parse_case, parse_steps};
 pub use value::{
     Amount, Bounds, Call, Expression, Kind, Path, Pattern, Payload, Piece, Span, SpanTerm, Template, TextPattern,

@@ -52,6 +52,23 @@ fn used(line: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
+/// The clocks and limits of the target that a case asks for: line, `timing` or `limits`, name.
+pub(crate) fn facts(case: &Case) -> Vec<(usize, &'static str, &str)> {
+    let mut found = Vec::new();
+    for (number, line) in case.source.lines().enumerate() {
+        for table in ["timing", "limits"] {
+            for mark in [format!("${table}."), format!("${{{table}.")] {
+                for (at, _) in line.match_indices(&mark) {
+                    let rest = &line[at + mark.len()..];
+                    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                    found.push((number + 1, table, &rest[..end]));
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Everything that a case gives a name to: actors, arguments of preambles, captures.
 fn collect(steps: &[Step], given: &mut BTreeSet<String>) {
     for step in steps {

@@ -104,7 +104,7 @@ fn header(c: &mut Cursor, case: &mut Case) -> Parsed<bool> {
         })
         .map(|found| case.clauses.extend(found.into_iter().map(ClauseId)))?;
     } else if c.eat_word("needs") {
-        case.needs.extend(words(c, "what is needed", |_, _| Ok(()))?);
+        case.needs.extend(words(c, "what is needed", need)?);
     } else if c.eat_word("within") {
         case.within = Some(span(c)?);
     } else if c.eat_word("manual") {
@@ -120,6 +120,19 @@ fn header(c: &mut Cursor, case: &mut Case) -> Parsed<bool> {
         return Ok(false);
     }
     if c.at_end() { Ok(true) } else { Err(c.expected("the end of the line")) }
+}
+
+/// What a case can need; a typo here would make it *not run* for ever.
+fn need(c: &Cursor, word: &str) -> Parsed<()> {
+    let known = match word.split_once('=') {
+        Some(("instances", count)) => count.parse::<u32>().is_ok_and(|count| count > 0),
+        Some(("identity", kind)) => matches!(kind, "token" | "open"),
+        Some(("backend", name)) => !name.is_empty(),
+        Some(_) => false,
+        None => matches!(word, "exclusive" | "control" | "auth-stub" | "websocket" | "polling"),
+    };
+    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `websocket`, `polling`";
+    if known { Ok(()) } else { Err(c.error(&format!("expected one of {all} before here, found `{word}`"))) }
 }
 
 fn words(c: &mut Cursor, what: &str, check: impl Fn(&Cursor, &str) -> Parsed<()>) -> Parsed<Vec<String>> {

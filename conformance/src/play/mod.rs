@@ -65,6 +65,8 @@ impl Stage<'_> {
 pub(crate) struct Played {
     pub(crate) transcript: Transcript,
     pub(crate) elapsed: Duration,
+    /// How late the judge itself was at worst: where clocks matter, a late judge sees things that are not there.
+    pub(crate) lag: Duration,
     pub(crate) end: Ending,
 }
 
@@ -99,7 +101,8 @@ pub(crate) async fn play(case: &Case, stage: &Stage<'_>, bound: Duration) -> Pla
         Err(_) => Ending::Failed(Box::new(player.out_of_time(bound))),
     };
     let elapsed = player.recorder.elapsed();
-    Played { transcript: player.recorder.finish(), elapsed, end }
+    let lag = player.actors.values().map(|actor| actor.lag).fold(player.lag, Duration::max);
+    Played { transcript: player.recorder.finish(), elapsed, lag, end }
 }
 
 /// A seed of its own for each case and transport, so that one case alone replays as it did among others (FNV-1a).
@@ -124,6 +127,8 @@ struct Player<'a> {
     scripted: BTreeSet<Option<String>>,
     /// The line that is being played.
     line: u32,
+    /// How much longer than asked a wait took, at worst.
+    lag: Duration,
 }
 
 /// Where in a case a step stands, for its failure.
@@ -166,6 +171,7 @@ impl<'a> Player<'a> {
             disturbed: BTreeMap::new(),
             scripted: BTreeSet::new(),
             line: 1,
+            lag: Duration::ZERO,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, future::Future, pin::Pin};
 
+use tokio::time::Instant;
+
 use super::{
     Go, Phase, Player, Site, Stop,
     actor::Actor,
@@ -95,7 +97,9 @@ impl<'a> Player<'a> {
             StepAct::Actor { actor, does } => self.play_act(actor, does, step.line, site).await,
             StepAct::Wait(span) => {
                 let length = self.span(span)?;
-                tokio::time::sleep(length).await;
+                let until = Instant::now() + length;
+                tokio::time::sleep_until(until).await;
+                self.lag = self.lag.max(until.elapsed());
                 Ok(())
             }
             StepAct::Repeat { name, from, to, steps } => {
@@ -233,7 +237,7 @@ impl<'a> Player<'a> {
         let shown = format!("{} {does}", name.key());
         let line = site.line.unwrap_or(line);
         let done = self.act(&mut actor, does, (line, shown), site).await;
-        actor.last_step = tokio::time::Instant::now();
+        actor.last_step = Instant::now();
         self.actors.insert(name.key(), actor);
         done
     }
