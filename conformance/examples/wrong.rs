@@ -8,7 +8,7 @@ use chatwright_conformance::{
     run::{NoObserver, RunConfig, run},
     suite::Suite,
     target::{StartOptions, Target},
-    wrong::{Bases, KillRow, KillVerdict, WrongServer, judge_wrong_servers},
+    wrong::{Bases, Judging, KillRow, KillVerdict, WrongServer, judge_wrong_servers},
 };
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -19,6 +19,7 @@ struct Typed {
     fixtures: PathBuf,
     names: Vec<String>,
     at_once: usize,
+    others_max: Option<usize>,
     needs: bool,
     seed: u64,
     verbose: bool,
@@ -29,6 +30,7 @@ fn typed() -> Result<Typed, String> {
         fixtures: PathBuf::from("fixtures"),
         names: Vec::new(),
         at_once: AT_ONCE,
+        others_max: None,
         needs: false,
         seed: u64::from(std::process::id()),
         verbose: false,
@@ -39,6 +41,7 @@ fn typed() -> Result<Typed, String> {
         match arg.as_str() {
             "--fixtures" => typed.fixtures = value()?.into(),
             "--at-once" => typed.at_once = value()?.parse().map_err(|_| "--at-once wants a number")?,
+            "--others" => typed.others_max = Some(value()?.parse().map_err(|_| "--others wants a number")?),
             "--seed" => typed.seed = value()?.parse().map_err(|_| "--seed wants a number")?,
             "--needs" => typed.needs = true,
             "--verbose" => typed.verbose = true,
@@ -94,14 +97,15 @@ async fn judge() -> Result<bool, String> {
     let bases = Bases { targets: typed.fixtures.join("targets"), reference: None };
     let (mut caught, mut missed) = (0, 0);
     for (instances, servers) in groups {
-        let options = StartOptions { instances, ..StartOptions::default() };
+        let start = StartOptions { instances, ..StartOptions::default() };
+        let judging = Judging { start, at_once: typed.at_once, others_max: typed.others_max };
         let play = |target: Target, filter: Vec<String>| async {
             let config = RunConfig { filter, seed: typed.seed, ..RunConfig::default() };
             let report = run(&suite, &config, &target, &NoObserver).await.map_err(|e| e.to_string());
             target.stop().await;
             report
         };
-        let table = judge_wrong_servers(&servers, &bases, &options, typed.at_once, play).await;
+        let table = judge_wrong_servers(&servers, &bases, &judging, play).await;
         for row in &table.rows {
             show(row, typed.verbose);
             *(if row.verdict == KillVerdict::Caught { &mut caught } else { &mut missed }) += 1;

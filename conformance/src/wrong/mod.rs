@@ -16,7 +16,7 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use self::{
     file::{Defect, Edit, WrongServer},
-    kill::{Kill, KillRow, KillTable, KillVerdict, judge_wrong_servers, proven_cases, weigh},
+    kill::{Judging, Kill, KillRow, KillTable, KillVerdict, judge_wrong_servers, proven_cases, weigh},
     rule::{Act, Direction, Part, Rule, Subject, Transport, Which},
     server::Misbehaviour,
 };

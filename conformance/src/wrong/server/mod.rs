@@ -50,8 +50,6 @@ const CONNECTIONS_MAX: usize = 4096;
 pub enum Misbehaviour {
     /// Nothing.
     None,
-    /// Session ids are a counter.
-    SidRepeats,
     /// Requests with an unknown session id are answered 200.
     UnknownSidAccepted,
     /// A successful POST is answered with an empty body.
@@ -64,7 +62,7 @@ pub enum Misbehaviour {
     PingsTooEarly,
     /// Who answers no ping is kept.
     NeverTimesOut,
-    /// Who answers pings is dropped all the same after the third one.
+    /// Who answers pings is dropped all the same after the second one.
     TimesOutEarly,
     /// The probe of an upgrade is not answered.
     ProbeUnanswered,
@@ -193,9 +191,6 @@ impl House {
 
     /// The secret id of a session.
     fn session_id(&self) -> io::Result<String> {
-        if self.is(Misbehaviour::SidRepeats) {
-            return Ok(format!("session-{:012}", self.number()));
-        }
         let mut bytes = [0; 15];
         OsRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
         Ok(URL_SAFE_NO_PAD.encode(bytes))

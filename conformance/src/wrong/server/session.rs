@@ -13,7 +13,7 @@ use super::{House, Misbehaviour, PING_INTERVAL, PING_TIMEOUT, socket_io::SocketI
 /// Packets that wait for a peer; one that does not fetch them is cut off.
 const QUEUE_PACKETS_MAX: usize = 4096;
 /// Pings before `times-out-early` strikes.
-const PINGS_BEFORE_EARLY_END: u32 = 3;
+const PINGS_BEFORE_EARLY_END: u32 = 2;
 
 /// A packet with its type digit, or binary data.
 #[derive(Debug, Clone, PartialEq, Eq)]
