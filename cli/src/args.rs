@@ -67,7 +67,9 @@ pub(crate) enum Identity {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  chatwright serve\n  chatwright serve --port-base 7000 --identity open\n  chatwright serve --config rooms.toml")]
+#[command(
+    after_help = "Examples:\n  chatwright serve\n  chatwright serve --port-base 7000 --identity open\n  chatwright serve --config rooms.toml"
+)]
 pub(crate) struct ServeArgs {
     /// Which dialect to serve
     #[arg(long, default_value = "rooms")]
@@ -87,7 +89,9 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  chatwright check\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration.")]
+#[command(
+    after_help = "Examples:\n  chatwright check\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration."
+)]
 pub(crate) struct CheckArgs {
     /// Which dialect to judge (a target file names its own)
     #[arg(long)]
@@ -157,7 +161,9 @@ pub(crate) enum Transport {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  chatwright sim --instances 3 --seed 1\n  chatwright sim --replay chatwright-report/schedule.json\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run.")]
+#[command(
+    after_help = "Examples:\n  chatwright sim --instances 3 --seed 1\n  chatwright sim --replay chatwright-report/schedule.json\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run."
+)]
 pub(crate) struct SimArgs {
     /// How many server processes
     #[arg(long, default_value_t = 3, value_name = "N")]
@@ -180,7 +186,9 @@ pub(crate) struct SimArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  chatwright load --connections 500 --rate 500 --seconds 10\n  chatwright load --target my-server.toml --require 'p99<50ms' --require 'lost=0'\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run.")]
+#[command(
+    after_help = "Examples:\n  chatwright load --connections 500 --rate 500 --seconds 10\n  chatwright load --target my-server.toml --require 'p99<50ms' --require 'lost=0'\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run."
+)]
 pub(crate) struct LoadArgs {
     /// Which dialect to speak (a target file names its own)
     #[arg(long)]
@@ -215,7 +223,9 @@ pub(crate) struct LoadArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  chatwright chat http://127.0.0.1:5004 --room lobby --token \"$(chatwright token --user alice --secret S)\"\n  chatwright chat http://127.0.0.1:5004 --room lobby --user alice --secret S\n\nType a line to send it; /join ROOM, /leave ROOM, /typing, /quit.")]
+#[command(
+    after_help = "Examples:\n  chatwright chat http://127.0.0.1:5004 --room lobby --token \"$(chatwright token --user alice --secret S)\"\n  chatwright chat http://127.0.0.1:5004 --room lobby --user alice --secret S\n\nType a line to send it; /join ROOM, /leave ROOM, /typing, /quit."
+)]
 pub(crate) struct ChatArgs {
     /// Address of the server
     pub(crate) url: String,

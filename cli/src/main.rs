@@ -1,6 +1,7 @@
 //! The binary `chatwright`: arguments -> plain configuration of a library -> run -> exit code.
 
 mod args;
+mod backends;
 mod chat;
 mod check;
 mod exit;
@@ -8,6 +9,8 @@ mod fixtures;
 mod load;
 mod logging;
 mod progress;
+mod reference;
+mod seed;
 mod serve;
 mod sim;
 mod terminal;

@@ -1,0 +1,70 @@
+//! Progress of long work on standard error; nothing where that is no terminal.
+
+use std::time::Duration;
+
+use chatwright_conformance::{
+    outcome::{CaseReport, Verdict},
+    run::Observer,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar over the cases of a run.
+pub(crate) struct Cases {
+    bar: ProgressBar,
+}
+
+impl Cases {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {bar:32} {pos}/{len} cases  {wide_msg}")
+                .expect("a constant template"),
+        );
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar }
+    }
+
+    pub(crate) fn close(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for Cases {
+    fn planned(&self, cases: usize) {
+        self.bar.inc_length(cases as u64);
+    }
+
+    fn started(&self, name: &str) {
+        self.bar.set_message(name.to_owned());
+    }
+
+    fn finished(&self, report: &CaseReport) {
+        match report.verdict {
+            Verdict::Fail | Verdict::UnexpectedPass => self.bar.println(format!("failed: {}", report.name)),
+            Verdict::Pass | Verdict::NonStrict | Verdict::KnownFailure | Verdict::NotRun => {}
+        }
+        self.bar.inc(1);
+    }
+}
+
+/// A line that says what is going on.
+pub(crate) struct Spinner {
+    bar: ProgressBar,
+}
+
+impl Spinner {
+    pub(crate) fn new(what: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar }
+    }
+
+    pub(crate) fn say(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
+
+    pub(crate) fn close(&self) {
+        self.bar.finish_and_clear();
+    }
+}

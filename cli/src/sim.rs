@@ -1,0 +1,65 @@
+//! `chatwright sim`: a cluster under faults, its verdict and its timeline.
+
+use std::sync::Arc;
+
+use chatwright_conformance::target::TargetFile;
+use chatwright_simulator::{Config, Observer, Progress, Script, report::Verdict};
+
+use crate::{
+    args::{Global, SimArgs},
+    backends,
+    exit::{Outcome, UseError},
+    fixtures, progress,
+    reference::Reference,
+    seed, terminal,
+};
+
+struct Line(progress::Spinner);
+
+impl Observer for Line {
+    fn progress(&self, progress: &Progress) {
+        self.0.say(&progress.to_string());
+    }
+}
+
+pub(crate) async fn run(global: &Global, args: SimArgs) -> Result<Outcome, UseError> {
+    let wrong = |problem: &dyn std::fmt::Display| UseError::new(problem.to_string());
+    let reference = if args.target.is_none() { Some(Reference::lay_out("rooms")?) } else { None };
+    let target = match (&args.target, &reference) {
+        (Some(path), _) => TargetFile::load(path).map_err(|problem| wrong(&problem))?,
+        (None, Some(reference)) => reference.file("redis")?,
+        (None, None) => return Err(UseError::new("there is no target")),
+    };
+    let script = match args.replay {
+        Some(path) => Script::Replay(path),
+        None => Script::Draw { seed: seed::or_draw(args.seed), instances: args.instances, seconds: args.seconds },
+    };
+    let mut config = Config::new(target, script);
+    config.target_argument = args.target;
+    config.images = backends::images();
+    let line = Arc::new(Line(progress::Spinner::new("planning")));
+    let report = tokio::select! {
+        report = chatwright_simulator::run(config, line.clone()) => report.map_err(|problem| wrong(&problem)),
+        _ = tokio::signal::ctrl_c() => Err(UseError::new("interrupted; what was started has been stopped")),
+    };
+    line.0.close();
+    let report = report?;
+    fixtures::report_folder(&args.report)?;
+    let page = args.report.join("timeline.html");
+    let schedule = args.report.join("schedule.json");
+    fixtures::write(&page, &report.to_html())?;
+    fixtures::write(&schedule, &report.schedule.to_json())?;
+    fixtures::write(&args.report.join("history.json"), &report.to_json())?;
+    if global.json {
+        terminal::out(&report.to_json());
+    } else {
+        terminal::out(report.to_string().trim_end());
+    }
+    terminal::note(&format!("timeline: {}\nreplay:   chatwright sim --replay {}", page.display(), schedule.display()));
+    Ok(match report.verdict {
+        Verdict::Pass => Outcome::Pass,
+        Verdict::Fail => Outcome::Fail,
+        Verdict::Inconclusive => Outcome::Inconclusive,
+        Verdict::Invalid => Outcome::Invalid,
+    })
+}
