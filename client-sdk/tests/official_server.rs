@@ -25,7 +25,7 @@ impl Server {
             return None;
         }
         let mut process = Command::new("node")
-            .arg("server.js")
+            .args(["server.js", "--ping-interval", "250", "--ping-timeout", "1500"])
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

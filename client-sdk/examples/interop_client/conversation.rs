@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(5);
-/// Heartbeats to sit through: the server pings five times a second.
+/// Heartbeats to sit through: the server pings several times a second.
 const HEARTBEATS: Duration = Duration::from_millis(900);
 
 type Outcome = Result<(), String>;
