@@ -43,6 +43,7 @@ pub(super) struct Door {
 pub(super) enum Refused {
     Identity(AuthError),
     Hub(ConnectRefusal),
+    Payload,
 }
 
 impl fmt::Display for Refused {
@@ -50,6 +51,7 @@ impl fmt::Display for Refused {
         match self {
             Self::Identity(reason) => write!(f, "Authentication error: {reason}"),
             Self::Hub(reason) => write!(f, "{reason}"),
+            Self::Payload => f.write_str("Invalid payload"),
         }
     }
 }
@@ -62,7 +64,14 @@ impl Door {
     /// The engine's connect middleware: runs before the CONNECT answer.
     pub(super) async fn let_in(self: Arc<Self>, socket: SocketRef, auth: TryData<Json>) -> Result<(), Refused> {
         let session = self.sessions.of_socket(&socket);
-        let connected = self.clone().connect(&socket, &session, auth.0.ok().as_ref()).await;
+        let auth = match auth.0 {
+            Ok(auth @ (Json::Object(_) | Json::Null)) => auth,
+            Ok(Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) | Err(_) => {
+                self.sessions.close(&socket, &session, CutReason::Flooding).await;
+                return Err(Refused::Payload); // nobody hears it any more
+            }
+        };
+        let connected = self.clone().connect(&socket, &session, &auth).await;
         if connected.is_err() && session.refused() {
             let this = Arc::clone(&self);
             tokio::spawn(async move {
@@ -73,12 +82,7 @@ impl Door {
         connected
     }
 
-    async fn connect(
-        self: Arc<Self>,
-        socket: &SocketRef,
-        session: &Arc<Session>,
-        auth: Option<&Json>,
-    ) -> Result<(), Refused> {
+    async fn connect(self: Arc<Self>, socket: &SocketRef, session: &Arc<Session>, auth: &Json) -> Result<(), Refused> {
         let identity = self.verify(socket, auth).await.map_err(Refused::Identity)?;
         let sink = OxideSink::new(socket.clone(), Arc::clone(session), self.rules.frames_waiting_bytes_max);
         let connection = self.hub.connect(identity, DeviceId::fresh(), Arc::new(sink)).await.map_err(Refused::Hub)?;
@@ -97,12 +101,8 @@ impl Door {
         Ok(())
     }
 
-    async fn verify(
-        &self,
-        socket: &SocketRef,
-        auth: Option<&Json>,
-    ) -> Result<Option<crate::auth::Identity>, AuthError> {
-        let token = handshake_token(auth, &socket.req_parts().headers)?;
+    async fn verify(&self, socket: &SocketRef, auth: &Json) -> Result<Option<crate::auth::Identity>, AuthError> {
+        let token = handshake_token(Some(auth), &socket.req_parts().headers)?;
         match self.gate.admit(token.as_deref()).await? {
             Admission::Verified(identity) => Ok(Some(identity)),
             Admission::Anonymous => Ok(None),

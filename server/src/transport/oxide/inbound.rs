@@ -77,17 +77,16 @@ impl Funnel {
 
 impl Inbox for Queue {
     async fn next(&mut self) -> Option<Incoming> {
-        loop {
-            if self.shared.ended.get() == Some(&EndReason::TooManyRequests) {
-                return None;
-            }
-            let event = self.receiver.recv().await?;
-            self.shared.bytes.fetch_sub(size(&event.value), Ordering::Relaxed);
-            match packet(&event.value) {
-                Some(packet) => return Some(Incoming { packet, reply: event.reply }),
-                None => tracing::debug!("an event without a name was dropped"),
-            }
+        if self.shared.ended.get() == Some(&EndReason::TooManyRequests) {
+            return None;
         }
+        let event = self.receiver.recv().await?;
+        self.shared.bytes.fetch_sub(size(&event.value), Ordering::Relaxed);
+        let Some(packet) = packet(&event.value) else {
+            let _ = self.shared.ended.set(EndReason::ProtocolViolation);
+            return None;
+        };
+        Some(Incoming { packet, reply: event.reply })
     }
 
     fn end_reason(&self) -> EndReason {
@@ -104,13 +103,36 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// An event's data is a JSON array whose first element is the name. Attachments stay placeholders: no dialect here takes any, so its
-/// decoder refuses them as values of the wrong type.
+/// Names that mean something to the clients' libraries and never come from an honest one.
+const RESERVED: &[&str] = &["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+/// An event's data is a JSON array whose first element is the name, a string or a number. `None`: the client breaks the protocol, by other
+/// data, by a reserved name, or by a placeholder for an attachment that is not there.
+///
+/// Attachments stay placeholders: no dialect here takes any, so its decoder refuses them as values of the wrong type.
 fn packet(value: &Value) -> Option<AppPacket> {
-    let Value::Str(text, _) = value else { return None };
+    let Value::Str(text, attachments) = value else { return None };
     let mut items = serde_json::from_str::<Vec<Json>>(text.as_str()).ok()?.into_iter();
-    let Some(Json::String(name)) = items.next() else { return None };
-    Some(AppPacket::Event { name, args: items.collect() })
+    let name = match items.next()? {
+        Json::String(name) => name,
+        Json::Number(name) => name.to_string(),
+        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => return None,
+    };
+    let args: Vec<Json> = items.collect();
+    let attachments = attachments.as_ref().map_or(0, std::collections::VecDeque::len);
+    let is_fine = !RESERVED.contains(&name.as_str()) && args.iter().all(|arg| placeholders_fit(arg, attachments));
+    is_fine.then_some(AppPacket::Event { name, args })
+}
+
+fn placeholders_fit(value: &Json, attachments: usize) -> bool {
+    match value {
+        Json::Object(fields) if fields.get("_placeholder") == Some(&Json::Bool(true)) => {
+            fields.get("num").and_then(Json::as_u64).is_some_and(|num| num < attachments as u64)
+        }
+        Json::Object(fields) => fields.values().all(|field| placeholders_fit(field, attachments)),
+        Json::Array(items) => items.iter().all(|item| placeholders_fit(item, attachments)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
+    }
 }
 
 /// The extractor. It always "fails", after it has queued the event: so the engine spawns no task that would have nothing to do.
@@ -132,7 +154,10 @@ impl<A: Adapter> FromMessage<A> for Queued {
     type Error = AlreadyQueued;
 
     fn from_message(socket: Arc<Socket<A>>, mut value: Value, ack_id: Option<i64>) -> Result<Self, AlreadyQueued> {
-        if let Some(funnel) = socket.extensions.get::<Funnel>() {
+        // After DISCONNECT the engine still hands over what comes, until its handler has run: that has no effect any more.
+        if socket.connected()
+            && let Some(funnel) = socket.extensions.get::<Funnel>()
+        {
             let reply = ack_id.and_then(|_| reply(&socket, &mut value, ack_id));
             funnel.put(RawEvent { value, reply });
         }

@@ -5,18 +5,19 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
+use http::Method;
 use socketioxide::{TransportType, extract::SocketRef, service::SocketIoService};
 use tower::Service as _;
 
-use super::{OxideRules, service::Elsewhere};
+use super::{
+    OxideRules,
+    service::{Elsewhere, own_request},
+};
 use crate::{
     listener::{ConnectionHandle, CutReason},
     transport::EndReason,
@@ -60,6 +61,8 @@ pub(super) struct Session {
     refusals: AtomicU32,
     /// Times that it entered.
     entries: AtomicU32,
+    /// A POST of it is being received.
+    pub(super) posting: AtomicBool,
     seen: Mutex<Instant>,
 }
 
@@ -70,6 +73,7 @@ impl Session {
             polled_bytes: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             entries: AtomicU32::new(0),
+            posting: AtomicBool::new(false),
             seen: Mutex::new(Instant::now()),
         }
     }
@@ -126,6 +130,11 @@ impl Sessions {
         Arc::clone(session)
     }
 
+    /// The session of this id, if it is known.
+    pub(super) fn find(&self, sid: &str) -> Option<Arc<Session>> {
+        self.table().sessions.get(sid).cloned()
+    }
+
     /// The session of a socket, with its stream where the session began on a WebSocket.
     pub(super) fn of_socket(&self, socket: &SocketRef) -> Arc<Session> {
         let session = self.of(socket.id.as_str());
@@ -159,10 +168,26 @@ impl Sessions {
             stream.cut(reason);
             return;
         }
-        // Between polls there is no stream to cut: the engine is told in the client's name that it closes.
-        let uri = format!("{}/?EIO=4&transport=polling&sid={}", self.path, socket.id.as_str());
-        let Ok(request) = Request::post(uri).body(Full::new(Bytes::from_static(b"1"))) else { return };
-        let _ = self.engine.clone().call(request).await; // an error means that the session is over already
+        // Between polls there is no stream to cut.
+        self.close_polling(socket.id.as_str()).await;
+    }
+
+    /// Ends a polling session: the engine is told in the client's name that it closes.
+    pub(super) async fn close_polling(&self, sid: &str) {
+        self.ask(Method::POST, sid, b"1").await;
+    }
+
+    /// Takes the ping that the engine queues at once, and answers it.
+    pub(super) async fn take_first_ping(&self, sid: &str) {
+        self.ask(Method::GET, sid, b"").await;
+        self.ask(Method::POST, sid, b"3").await;
+    }
+
+    /// Asks the engine in a client's name; what it answers does not matter, because an error means that the session is over already.
+    async fn ask(&self, method: Method, sid: &str, body: &'static [u8]) {
+        if let Some(request) = own_request(method, self.path, sid, body) {
+            let Ok(_) = self.engine.clone().call(request).await;
+        }
     }
 
     /// Closes an engine connection that has left every namespace and does not enter one again in time.
