@@ -97,14 +97,7 @@ pub async fn run(config: Config, observer: Arc<dyn Observer>) -> Result<Report, 
     let images = backends.images();
     let kept = target.limits.get("history").and_then(|kept| usize::try_from(kept).ok()).unwrap_or(HISTORY_KEPT_DEFAULT);
     let plan = Plan::draw(&schedule, kept);
-    let mut cluster = Cluster {
-        plan,
-        schedule,
-        config,
-        target,
-        recorder: Arc::new(Recorder::new()),
-        observer,
-    };
+    let mut cluster = Cluster { plan, schedule, config, target, recorder: Arc::new(Recorder::new()), observer };
     let trouble = cluster.live().await;
     let evidence = cluster.evidence(images, trouble?, began);
     // The control holds the containers: the target goes first.

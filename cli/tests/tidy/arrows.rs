@@ -14,8 +14,8 @@ const ARROWS: [(&str, &[&str]); 6] = [
     ("server", &["protocol"]),
     ("client-sdk", &["protocol"]),
     ("conformance", &[]),
-    ("simulator", &["client-sdk", "conformance", "protocol", "server"]),
-    ("loadtest", &["client-sdk", "conformance", "protocol"]),
+    ("simulator", &["client-sdk", "conformance", "server"]),
+    ("loadtest", &["client-sdk", "conformance"]),
 ];
 /// What does IO, measures time or draws random numbers: none of it may be below `protocol`, however deep.
 const IMPURE: [&str; 12] = [
