@@ -160,23 +160,33 @@ impl Suite {
             .collect()
     }
 
-    /// Clocks and limits that a case asks for and no descriptor names.
+    /// Clocks, limits and preambles that a case asks for and a descriptor that it is played with does not have.
     fn unknown_facts(&self, case: &Case) -> Vec<String> {
-        let judged = |dialect: &&Dialect| {
-            let first = case.name.split('/').next().unwrap_or_default();
-            self.specs_of(dialect).iter().any(|spec| spec.name == first)
-        };
+        let first = case.name.split('/').next().unwrap_or_default();
+        let judged = |dialect: &&Dialect| self.specs_of(dialect).iter().any(|spec| spec.name == first);
         let mut problems = Vec::new();
-        for (line, table, name) in facts(case) {
-            let known = |dialect: &Dialect| match table {
-                "timing" => dialect.timing.contains_key(name),
-                _ => dialect.limits.contains_key(name),
+        for dialect in self.dialects.values().filter(judged) {
+            let mut lacks = |line: usize, what: String| {
+                problems.push(format!("case {}, line {line}: the dialect.toml of {} has no {what}", case.name, dialect.name));
             };
-            for dialect in self.dialects.values().filter(judged).filter(|dialect| !known(dialect)) {
-                problems.push(format!(
-                    "case {}, line {line}: {}'s dialect.toml has no `{name}` in [{table}]",
-                    case.name, dialect.name
-                ));
+            for (line, table, name) in facts(case) {
+                let known = match table {
+                    "timing" => dialect.timing.contains_key(name),
+                    _ => dialect.limits.contains_key(name),
+                };
+                if !known {
+                    lacks(line, format!("`{name}` in [{table}]"));
+                }
+            }
+            for step in &case.steps {
+                let StepAct::Use { preamble: Some((name, args)), .. } = &step.act else { continue };
+                match dialect.preambles.get(name) {
+                    None => lacks(step.line as usize, format!("[preamble.{name}]")),
+                    Some(preamble) if preamble.params.len() != args.len() => {
+                        lacks(step.line as usize, format!("[preamble.{name}] that takes {} arguments", args.len()));
+                    }
+                    Some(_) => {}
+                }
             }
         }
         problems

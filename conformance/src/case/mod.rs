@@ -33,3 +33,8 @@ pub use value::{
     Amount, Bounds, Call, Expression, Kind, Path, Pattern, Payload, Piece, Span, SpanTerm, Template, TextPattern,
     TokenCall, Value,
 };
+
+#[cfg(test)]
+mod grammar_tests;
+#[cfg(test)]
+mod matching_tests;

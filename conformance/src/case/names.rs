@@ -40,16 +40,26 @@ pub(super) fn check(file: &str, case: &Case) -> Result<(), CaseError> {
     Ok(())
 }
 
-/// Every `$name` and `${name}` in a line: where its dollar stands, and its first part.
+/// Every `${name}` in a line, and every `$name` outside quotes that stands where a value may: where its dollar stands, and its first
+/// part.
 fn used(line: &str) -> Vec<(usize, &str)> {
-    line.match_indices('$')
-        .filter(|(at, _)| !line[..*at].ends_with('\\'))
-        .filter_map(|(at, _)| {
-            let rest = line[at + 1..].trim_start_matches('{');
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-            (end > 0).then(|| (at, &rest[..end]))
-        })
-        .collect()
+    let (mut found, mut quoted, mut before) = (Vec::new(), false, ' ');
+    for (at, c) in line.char_indices() {
+        let rest = &line[at + c.len_utf8()..];
+        let name = match (c, rest.strip_prefix('{')) {
+            ('$', Some(braced)) if before != '\\' => braced,
+            ('$', None) if !quoted && (before.is_whitespace() || "[({,:=!|+-.".contains(before)) => rest,
+            _ => "",
+        };
+        let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
+        if end > 0 {
+            found.push((at, &name[..end]));
+        }
+        quoted ^= c == '"' && before != '\\';
+        // An escaped backslash escapes nothing.
+        before = if c == '\\' && before == '\\' { ' ' } else { c };
+    }
+    found
 }
 
 /// The clocks and limits of the target that a case asks for: line, `timing` or `limits`, name.

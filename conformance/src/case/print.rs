@@ -11,7 +11,7 @@ use super::{
     parse_options::TRANSPORTS,
     parse_world::VERBS,
     print_value::{Quoted, joined},
-    value::{Call, Payload, Template, Value},
+    value::{Call, Pattern, Payload, Template, Value},
 };
 
 impl Display for Case {
@@ -294,6 +294,7 @@ impl Display for Incoming {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Packet(pattern) => write!(f, "packet {pattern}"),
+            Self::Binary(Some(Pattern::Value(Value::Call(Call::Hex(digits))))) => write!(f, "binary {digits}"),
             Self::Binary(pattern) => {
                 f.write_str("binary")?;
                 maybe(f, " ", pattern.as_ref())

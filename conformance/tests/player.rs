@@ -1,0 +1,219 @@
+//! What the judge says about servers that do right, and about servers that do one thing wrong.
+
+mod toy;
+
+use std::time::Duration;
+
+use chatwright_conformance::{
+    outcome::{CaseReport, Failure, Phase, Verdict},
+    run::{RunConfig, RunError},
+};
+use toy::{judge, try_run};
+
+fn failure(report: &CaseReport) -> &Failure {
+    report.failure.as_ref().unwrap_or_else(|| panic!("{} did not fail: {:?}", report.name, report.transcript))
+}
+
+async fn passes(body: &str) {
+    let report = judge(body).await;
+    assert_eq!(report.verdict, Verdict::Pass, "{body}\n{:#?}\n{:#?}", report.failure, report.transcript);
+}
+
+#[tokio::test]
+async fn a_case_that_holds_passes() {
+    passes("alice connects\nalice > say [\"42[\\\"hello\\\",{\\\"n\\\":1,\\\"more\\\":2}]\"]\nalice < hello {\"n\": 1}").await;
+    passes("use alice, bob in $room\nalice > say []").await;
+    passes("alice tries auth={\"refuse\": 1}\nalice refused {\"message\": \"no\"}").await;
+    passes("alice connects\nalice > say [] ack=3\nalice < ack=3 \"done\"").await;
+    passes("alice connects\nalice > cut\nalice closed").await;
+    passes("alice connects\nalice > cut\nalice disconnected\nalice returns\nalice > say [\"42[\\\"hello\\\"]\"]\nalice < hello").await;
+}
+
+#[tokio::test]
+async fn names_are_captured_compared_and_fresh() {
+    passes("alice connects\nalice > say [\"42[\\\"a\\\",{\\\"id\\\":\\\"q7\\\"}]\", \"42[\\\"b\\\",\\\"q7\\\"]\"]\nalice < a {\"id\": @id as $id}\nalice < b $id").await;
+    passes("let $x = fresh(\"a:b\")\nalice connects\nalice > repeat-me {\"room\": $x, \"who\": $alice.id}\nalice < repeat-me {\"room\": ~\"a:b\", \"who\": $alice.id}").await;
+    passes("alice connects\nrepeat $i 1..3\nalice > repeat-me $i\nend\nrepeat $i 1..3\nalice < repeat-me $i\nend").await;
+}
+
+#[tokio::test]
+async fn events_may_come_in_any_order_inside_a_group_and_optionally_before_it() {
+    let say = "alice connects\nalice > say [\"42[\\\"o\\\"]\", \"42[\\\"b\\\"]\", \"42[\\\"a\\\"]\"]\n";
+    passes(&format!("{say}alice <? o\nalice < a\nalice & b")).await;
+    passes(&format!("{say}alice <? x\nalice <* a")).await;
+    passes(&format!("{say}alice allow o\nalice < b\nalice < a")).await;
+    let report = judge(&format!("{say}alice < o\nalice < a")).await;
+    assert_eq!(failure(&report).got, "b");
+}
+
+#[tokio::test]
+async fn an_event_that_the_document_names_otherwise_counts_as_the_same() {
+    passes("alice connects\nalice > say [\"42[\\\"hi\\\",1]\"]\nalice < hello 1").await;
+}
+
+#[tokio::test]
+async fn a_wrong_answer_fails_at_its_line_with_path_and_clause() {
+    let report = judge("alice connects\nalice > say [\"42[\\\"hello\\\",{\\\"n\\\":{\\\"m\\\":2}}]\"]\nalice < hello {\"n\": {\"m\": 1}} §1.2").await;
+    assert_eq!(report.verdict, Verdict::NonStrict, "its clause is a SHOULD");
+    let failure = failure(&report);
+    assert_eq!((failure.phase, failure.line, failure.clause.0.as_str()), (Phase::Step, 5, "toy/1.2"));
+    assert_eq!(failure.why, ".n.m: expected 1, got 2");
+    assert_eq!(failure.got, "hello {\"n\": {\"m\": 2}}");
+}
+
+#[tokio::test]
+async fn a_missing_answer_fails_after_its_deadline_and_says_so() {
+    let report = judge("alice connects\nalice < hello within 80ms").await;
+    let failure = failure(&report);
+    assert_eq!(report.verdict, Verdict::Fail);
+    assert!(failure.got.starts_with("nothing for "), "{failure:?}");
+    assert!(report.elapsed >= Duration::from_millis(80));
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_expects_fails_the_case_even_when_it_comes_last() {
+    let report = judge("alice connects\nalice > say [\"42[\\\"extra\\\"]\"]").await;
+    let failure = failure(&report);
+    assert_eq!((report.verdict, failure.phase, failure.got.as_str()), (Verdict::Fail, Phase::End, "extra"));
+    assert!(failure.expected.starts_with("nothing more for alice"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn never_holds_before_and_after_its_line_and_is_blamed_itself() {
+    let say = "alice > say [\"42[\\\"leak\\\",7]\", \"42[\\\"hello\\\"]\"]\nalice <* hello\n";
+    for body in [format!("alice connects\nalice never leak 7 §2.1\n{say}"), format!("alice connects\n{say}alice never leak 7 §2.1")] {
+        let report = judge(&body).await;
+        assert_eq!(failure(&report).clause.0, "toy/2.1");
+        assert_eq!(failure(&report).got, "leak 7");
+    }
+    passes(&format!("alice connects\nalice never leak 8\n{say}")).await;
+    let allowed = judge("alice connects\nalice allow *\nalice never leak\nalice > say [\"42[\\\"leak\\\"]\"]").await;
+    assert_eq!(failure(&allowed).got, "leak");
+}
+
+#[tokio::test]
+async fn a_preamble_that_fails_says_nothing_about_the_clauses_of_the_case() {
+    let report = judge("alice connects\nalice > cut\nalice <? x\nuse alice in $room").await;
+    let failure = failure(&report);
+    assert_eq!((failure.phase, failure.line), (Phase::Preamble, 6));
+    assert!(failure.step.starts_with("use alice in $room: "), "{failure:?}");
+}
+
+#[tokio::test]
+async fn what_a_protocol_forbids_is_a_failure_of_its_own() {
+    let table = [
+        ("alice > bytes [193, 0]", "rfc6455"),
+        ("alice > bytes [129, 128, 0, 0, 0, 0]", "rfc6455"),
+        ("alice > bytes [129, 1, 255]", "rfc6455"),
+        ("alice > say [\"9\"]", "engine-io"),
+        ("alice > say [\"42{}\"]", "socket-io"),
+        ("alice > say [\"42/other,[\\\"x\\\"]\"]", "socket-io"),
+        ("alice > say [\"451-[\\\"x\\\"]\", \"42[\\\"y\\\"]\"]", "socket-io"),
+    ];
+    for (line, protocol) in table {
+        let report = judge(&format!("alice connects\n{line}\nalice <* hello §1.2")).await;
+        assert_eq!(failure(&report).clause.0, protocol, "{line}");
+        assert_eq!(report.verdict, Verdict::Fail, "{line}: a MUST, whatever the step states");
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_expects_fails_unless_it_is_allowed() {
+    let report = judge("alice connects\nalice > cut\nwait 50ms").await;
+    assert_eq!(failure(&report).phase, Phase::End);
+    passes("alice connects\nalice allow disconnected\nalice > cut\nwait 50ms").await;
+    let waiting = judge("alice connects\nalice > cut\nalice < hello").await;
+    assert!(failure(&waiting).got.starts_with("the end"), "{:?}", waiting.failure);
+}
+
+#[tokio::test]
+async fn time_bounds_hold_both_ways() {
+    passes("alice connects\nalice > later 120 \"42[\\\"hello\\\"]\"\nalice < hello after 60ms within 2s").await;
+    let early = judge("alice connects\nalice > say [\"42[\\\"hello\\\"]\"]\nalice < hello after 2s").await;
+    assert_eq!(failure(&early).why, "it came too early");
+    passes("alice connects\nalice quiet 40ms").await;
+    let loud = judge("alice connects\nalice > later 30 \"42[\\\"hello\\\"]\"\nalice quiet 200ms").await;
+    assert_eq!(failure(&loud).got, "hello");
+}
+
+#[tokio::test]
+async fn requests_are_judged_by_status_header_and_body() {
+    passes("alice requests GET /a?b=1\nalice answered 200 header.Content-Type=~\"json\" {\"asked\": \"GET /a?b=1 HTTP/1.1\", \"token\": false}").await;
+    passes("let $room = fresh(\"a/b c\")\nalice requests GET \"/rooms/${room}\"\nalice answered 200 {\"asked\": ~\"a%2Fb%20c\"}").await;
+    passes("alice requests GET /missing\nalice answered 4xx").await;
+    let wrong = judge("alice requests GET /missing\nalice answered 200|204").await;
+    assert_eq!(failure(&wrong).why, "the status is 404");
+    passes("alice requests GET /\nalice answered 200 header.X-None=!\"x\"").await;
+}
+
+#[tokio::test]
+async fn websockets_frames_and_bare_connections_are_played() {
+    passes("alice dials /socket.io/?EIO=4&transport=websocket\nalice answered 101\nalice gets text 0{\"sid\": @string}\nalice sends text 40\nalice gets text 40{\"sid\": @string}").await;
+    passes("alice dials tcp\nalice sends bytes \"GET /x HTTP/1.1\\r\\n\\r\\n\"\nalice gets bytes ~\"HTTP/1.1 (?P<status>\\d+)\"\nalice gets bytes ~\"GET /x\"\nalice gets end").await;
+    passes("alice opens\nalice sends frame fin=0 opcode=1 40\nalice sends ping\nalice drops\nalice closed").await;
+    passes("alice opens\nalice sends packet 40\nalice gets packet 40{\"sid\": @string}\nalice sends packet 42[\"say\",[\"2\"]]\nalice sends packet 42[\"say\",[\"42[1]\"]]\nalice gets packet ~\"^42\"").await;
+    let deaf = judge("alice dials /nowhere\nalice answered 101").await;
+    assert_eq!(deaf.verdict, Verdict::Pass, "the toy accepts a WebSocket anywhere");
+}
+
+#[tokio::test]
+async fn the_same_seed_makes_the_same_users_and_rooms() {
+    let case = [("one", "# A case.\nclause toy/1.1\nuse alice in $room\nalice > repeat-me {\"u\": $alice.id, \"r\": $room}\nalice < repeat-me {\"u\": $alice.id}\n")];
+    let mut sent = Vec::new();
+    for seed in [7, 7, 8] {
+        let report = try_run(&case, "", RunConfig { seed, ..RunConfig::default() }).await.expect("it runs");
+        let entries = &report.cases[0].transcript.entries;
+        sent.push(entries.iter().find(|e| e.text.starts_with("repeat-me")).expect("sent").text.clone());
+    }
+    assert_eq!(sent[0], sent[1]);
+    assert_ne!(sent[0], sent[2]);
+}
+
+#[tokio::test]
+async fn known_failures_are_expected_to_fail_and_to_exist() {
+    let cases = [
+        ("bad", "# A case.\nclause toy/1.1\nalice connects\nalice < hello within 50ms\n"),
+        ("good", "# A case.\nclause toy/1.1\nalice connects\n"),
+    ];
+    let known = "[known_failing]\n\"toy/bad\" = \"not done yet\"\n\"toy/go*\" = \"we thought so\"\n";
+    let report = try_run(&cases, known, RunConfig::default()).await.expect("it runs");
+    let verdicts: Vec<_> = report.cases.iter().map(|case| (case.verdict, case.reason.clone())).collect();
+    assert_eq!(verdicts[0], (Verdict::KnownFailure, Some("not done yet".to_owned())));
+    assert_eq!(verdicts[1].0, Verdict::UnexpectedPass);
+    let unmatched = try_run(&cases, "[known_failing]\n\"toy/no-such\" = \"?\"\n", RunConfig::default()).await;
+    assert_eq!(unmatched, Err(RunError::UnmatchedKnown { pattern: "toy/no-such".to_owned() }));
+}
+
+#[tokio::test]
+async fn what_the_target_does_not_have_is_not_run_and_says_why() {
+    let cases = [
+        ("control", "# A case.\nclause toy/1.1\nneeds control\ntarget kills 1\n"),
+        ("cluster", "# A case.\nclause toy/1.1\nneeds instances=2\nalice@2 connects\n"),
+        ("slow", "# A case.\nclause toy/1.1\nwait 20s\n"),
+    ];
+    let report = try_run(&cases, "", RunConfig::default()).await.expect("it runs");
+    let reasons: Vec<_> = report.cases.iter().map(|case| (case.verdict, case.reason.clone().unwrap_or_default())).collect();
+    assert!(reasons.iter().all(|(verdict, _)| *verdict == Verdict::NotRun), "{reasons:?}");
+    assert_eq!(reasons[0].1, "needs instances=2");
+    assert_eq!(reasons[1].1, "needs control");
+    assert!(reasons[2].1.contains("clock budget"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn a_filter_chooses_cases_and_one_that_fits_nothing_is_an_error() {
+    let cases = [("a", "# A case.\nclause toy/1.1\nalice connects\n"), ("b", "# A case.\nclause toy/1.1\nalice connects\n")];
+    let filtered = |glob: &str| RunConfig { filter: vec![glob.to_owned()], ..RunConfig::default() };
+    let report = try_run(&cases, "", filtered("toy/b")).await.expect("it runs");
+    assert_eq!(report.cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(), ["toy/b"]);
+    assert!(matches!(try_run(&cases, "", filtered("nothing*")).await, Err(RunError::NothingToRun { .. })));
+    assert!(matches!(try_run(&cases, "", filtered("[")).await, Err(RunError::BadFilter(_))));
+}
+
+#[tokio::test]
+async fn events_and_fields_and_routes_are_adapted_both_ways() {
+    let case = [("one", "# A case.\nclause toy/1.1\nalice connects\nalice > repeat-ours {\"name\": {\"name\": 1}}\nalice < repeat-ours {\"name\": {\"name\": 1}}\nalice requests GET /api/x\nalice answered 200 {\"asked\": ~\"GET /v2/x\"}\n")];
+    let adapt = "[adapt]\nrename_events = { repeat-ours = \"repeat-me\" }\nrename_fields = { name = \"displayName\" }\nrename_routes = { \"/api\" = \"/v2\" }\n";
+    let report = try_run(&case, adapt, RunConfig::default()).await.expect("it runs");
+    assert_eq!(report.cases[0].verdict, Verdict::Pass, "{:#?}", report.cases[0].failure);
+    assert_eq!(report.adapted.len(), 3);
+}

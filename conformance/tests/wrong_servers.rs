@@ -1,0 +1,84 @@
+//! The judge is judged: each wrong server of the fixtures is caught by the cases that are meant for it, at the clause that it breaks.
+
+use std::path::{Path, PathBuf};
+
+use chatwright_conformance::{
+    fixtures::Fixtures,
+    run::{NoObserver, RunConfig, run},
+    suite::Suite,
+    target::{StartOptions, Target, TargetFile},
+    wrong::{Bases, Judging, KillRow, KillTable, KillVerdict, WrongServer, judge_wrong_servers},
+};
+
+/// They mostly wait for deadlines, so a few at a time keep two cores busy without making clocks late.
+const AT_ONCE: usize = 3;
+/// Cases of other clauses beside those that are meant for a server: enough to see that the rest still works.
+const OTHERS_MAX: usize = 8;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}
+
+/// Whether the base of most wrong servers can be made ready: Node and its packages. With `CHATWRIGHT_REQUIRE_BACKENDS=1` it has to.
+async fn node_is_there() -> bool {
+    let file = TargetFile::load(&fixtures().join("targets/rooms-node/target.toml")).expect("it is well written");
+    let Err(why) = Target::prepare(&file).await else { return true };
+    let required = std::env::var("CHATWRIGHT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
+    assert!(!required, "Node is required: {why}");
+    eprintln!("NOT RUN: the wrong servers need Node: {why}");
+    false
+}
+
+/// Judges those that need so many instances and nothing else.
+async fn judged(instances: usize) -> KillTable {
+    let suite = Suite::load(&Fixtures::Folder(fixtures())).expect("the fixtures are well written");
+    let all = WrongServer::load_all(&fixtures().join("wrong")).expect("they are well written");
+    let wanted = if instances == 1 { Vec::new() } else { vec![format!("instances={instances}")] };
+    let servers: Vec<_> = all.into_iter().filter(|server| server.needs == wanted).collect();
+    let start = StartOptions { instances, ..StartOptions::default() };
+    let judging = Judging { start, at_once: AT_ONCE, others_max: Some(OTHERS_MAX) };
+    let bases = Bases { targets: fixtures().join("targets"), reference: None };
+    let play = |target: Target, filter: Vec<String>| async {
+        let report = run(&suite, &RunConfig { filter, ..RunConfig::default() }, &target, &NoObserver).await;
+        target.stop().await;
+        report.map_err(|e| e.to_string())
+    };
+    judge_wrong_servers(&servers, &bases, &judging, play).await
+}
+
+fn tell(row: &KillRow) -> String {
+    let (passed, of) = row.others_passed;
+    let elsewhere: Vec<_> = row.elsewhere.iter().map(|kill| format!("{} at {}", kill.case, kill.clause.0)).collect();
+    format!(
+        "{} ({}): {:?}; not caught by {:?}; elsewhere {elsewhere:?}; broke down {:?}; {passed} of {of} others pass; unused rules {:?}",
+        row.name, row.clause.0, row.verdict, row.survived, row.broke_down, row.unused_rules
+    )
+}
+
+async fn all_are_caught(instances: usize) {
+    if !node_is_there().await {
+        return;
+    }
+    let table = judged(instances).await;
+    assert!(!table.rows.is_empty(), "no wrong server for {instances} instances");
+    let not_caught = |row: &&KillRow| row.verdict != KillVerdict::Caught || !row.unused_rules.is_empty();
+    let wrong: Vec<_> = table.rows.iter().filter(not_caught).map(tell).collect();
+    assert!(wrong.is_empty(), "{} of {} wrong servers are not caught:\n{}", wrong.len(), table.rows.len(), wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_wrong_server_is_caught_by_the_cases_meant_for_it() {
+    all_are_caught(1).await;
+}
+
+#[test]
+fn each_wrong_server_breaks_a_clause_that_exists_and_names_cases_that_exist() {
+    let suite = Suite::load(&Fixtures::Folder(fixtures())).expect("the fixtures are well written");
+    for server in WrongServer::load_all(&fixtures().join("wrong")).expect("they are well written") {
+        assert!(suite.clause(&server.clause).is_some(), "{}: there is no clause {}", server.name, server.clause.0);
+        for name in &server.caught_by {
+            let case = suite.cases.iter().find(|case| case.name == *name);
+            assert!(case.is_some(), "{}: there is no case {name}", server.name);
+        }
+    }
+}
