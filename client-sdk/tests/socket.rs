@@ -79,7 +79,7 @@ async fn a_handshake_that_http_refuses_says_status_and_body() {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 1024];
-            stream.read(&mut request).await.expect("a request");
+            assert!(stream.read(&mut request).await.expect("a request") > 0);
             let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 7\r\nconnection: close\r\n\r\nno way!";
             stream.write_all(answer.as_bytes()).await.expect("the client waits");
         }

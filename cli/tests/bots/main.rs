@@ -1,16 +1,16 @@
 //! Bots against the reference server: confirmations, refusals, and nothing missed or heard twice after a lost connection.
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever was not expected is wrong")]
 
-mod support;
+mod world;
 
-#[path = "../examples/echo_bot/echo.rs"]
+#[path = "../../../client-sdk/examples/echo_bot/echo.rs"]
 mod echo;
 
 use std::{ops::ControlFlow, time::Duration};
 
 use chatwright_client_sdk::{AskError, Bot, BotEvent, ConnectError, DisconnectReason, Identity};
 use chatwright_protocol::{dialects::rooms, vocabulary::RoomId};
-use support::{PATIENCE, World, good_token, hear, quick, token};
+use world::{PATIENCE, World, good_token, hear, quick, token};
 
 fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| format!("message {number}")).collect()
