@@ -167,7 +167,10 @@ impl Suite {
         let mut problems = Vec::new();
         for dialect in self.dialects.values().filter(judged) {
             let mut lacks = |line: usize, what: String| {
-                problems.push(format!("case {}, line {line}: the dialect.toml of {} has no {what}", case.name, dialect.name));
+                problems.push(format!(
+                    "case {}, line {line}: the dialect.toml of {} has no {what}",
+                    case.name, dialect.name
+                ));
             };
             for (line, table, name) in facts(case) {
                 let known = match table {

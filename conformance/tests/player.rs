@@ -21,7 +21,10 @@ async fn passes(body: &str) {
 
 #[tokio::test]
 async fn a_case_that_holds_passes() {
-    passes("alice connects\nalice > say [\"42[\\\"hello\\\",{\\\"n\\\":1,\\\"more\\\":2}]\"]\nalice < hello {\"n\": 1}").await;
+    passes(
+        "alice connects\nalice > say [\"42[\\\"hello\\\",{\\\"n\\\":1,\\\"more\\\":2}]\"]\nalice < hello {\"n\": 1}",
+    )
+    .await;
     passes("use alice, bob in $room\nalice > say []").await;
     passes("alice tries auth={\"refuse\": 1}\nalice refused {\"message\": \"no\"}").await;
     passes("alice connects\nalice > say [] ack=3\nalice < ack=3 \"done\"").await;
@@ -33,7 +36,8 @@ async fn a_case_that_holds_passes() {
 async fn names_are_captured_compared_and_fresh() {
     passes("alice connects\nalice > say [\"42[\\\"a\\\",{\\\"id\\\":\\\"q7\\\"}]\", \"42[\\\"b\\\",\\\"q7\\\"]\"]\nalice < a {\"id\": @id as $id}\nalice < b $id").await;
     passes("let $x = fresh(\"a:b\")\nalice connects\nalice > repeat-me {\"room\": $x, \"who\": $alice.id}\nalice < repeat-me {\"room\": ~\"a:b\", \"who\": $alice.id}").await;
-    passes("alice connects\nrepeat $i 1..3\nalice > repeat-me $i\nend\nrepeat $i 1..3\nalice < repeat-me $i\nend").await;
+    passes("alice connects\nrepeat $i 1..3\nalice > repeat-me $i\nend\nrepeat $i 1..3\nalice < repeat-me $i\nend")
+        .await;
 }
 
 #[tokio::test]
@@ -81,7 +85,10 @@ async fn an_event_that_nobody_expects_fails_the_case_even_when_it_comes_last() {
 #[tokio::test]
 async fn never_holds_before_and_after_its_line_and_is_blamed_itself() {
     let say = "alice > say [\"42[\\\"leak\\\",7]\", \"42[\\\"hello\\\"]\"]\nalice <* hello\n";
-    for body in [format!("alice connects\nalice never leak 7 §2.1\n{say}"), format!("alice connects\n{say}alice never leak 7 §2.1")] {
+    for body in [
+        format!("alice connects\nalice never leak 7 §2.1\n{say}"),
+        format!("alice connects\n{say}alice never leak 7 §2.1"),
+    ] {
         let report = judge(&body).await;
         assert_eq!(failure(&report).clause.0, "toy/2.1");
         assert_eq!(failure(&report).got, "leak 7");
@@ -158,7 +165,10 @@ async fn websockets_frames_and_bare_connections_are_played() {
 
 #[tokio::test]
 async fn the_same_seed_makes_the_same_users_and_rooms() {
-    let case = [("one", "# A case.\nclause toy/1.1\nuse alice in $room\nalice > repeat-me {\"u\": $alice.id, \"r\": $room}\nalice < repeat-me {\"u\": $alice.id}\n")];
+    let case = [(
+        "one",
+        "# A case.\nclause toy/1.1\nuse alice in $room\nalice > repeat-me {\"u\": $alice.id, \"r\": $room}\nalice < repeat-me {\"u\": $alice.id}\n",
+    )];
     let mut sent = Vec::new();
     for seed in [7, 7, 8] {
         let report = try_run(&case, "", RunConfig { seed, ..RunConfig::default() }).await.expect("it runs");
@@ -192,7 +202,8 @@ async fn what_the_target_does_not_have_is_not_run_and_says_why() {
         ("slow", "# A case.\nclause toy/1.1\nwait 20s\n"),
     ];
     let report = try_run(&cases, "", RunConfig::default()).await.expect("it runs");
-    let reasons: Vec<_> = report.cases.iter().map(|case| (case.verdict, case.reason.clone().unwrap_or_default())).collect();
+    let reasons: Vec<_> =
+        report.cases.iter().map(|case| (case.verdict, case.reason.clone().unwrap_or_default())).collect();
     assert!(reasons.iter().all(|(verdict, _)| *verdict == Verdict::NotRun), "{reasons:?}");
     assert_eq!(reasons[0].1, "needs instances=2");
     assert_eq!(reasons[1].1, "needs control");
@@ -201,7 +212,8 @@ async fn what_the_target_does_not_have_is_not_run_and_says_why() {
 
 #[tokio::test]
 async fn a_filter_chooses_cases_and_one_that_fits_nothing_is_an_error() {
-    let cases = [("a", "# A case.\nclause toy/1.1\nalice connects\n"), ("b", "# A case.\nclause toy/1.1\nalice connects\n")];
+    let cases =
+        [("a", "# A case.\nclause toy/1.1\nalice connects\n"), ("b", "# A case.\nclause toy/1.1\nalice connects\n")];
     let filtered = |glob: &str| RunConfig { filter: vec![glob.to_owned()], ..RunConfig::default() };
     let report = try_run(&cases, "", filtered("toy/b")).await.expect("it runs");
     assert_eq!(report.cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(), ["toy/b"]);
@@ -211,7 +223,10 @@ async fn a_filter_chooses_cases_and_one_that_fits_nothing_is_an_error() {
 
 #[tokio::test]
 async fn events_and_fields_and_routes_are_adapted_both_ways() {
-    let case = [("one", "# A case.\nclause toy/1.1\nalice connects\nalice > repeat-ours {\"name\": {\"name\": 1}}\nalice < repeat-ours {\"name\": {\"name\": 1}}\nalice requests GET /api/x\nalice answered 200 {\"asked\": ~\"GET /v2/x\"}\n")];
+    let case = [(
+        "one",
+        "# A case.\nclause toy/1.1\nalice connects\nalice > repeat-ours {\"name\": {\"name\": 1}}\nalice < repeat-ours {\"name\": {\"name\": 1}}\nalice requests GET /api/x\nalice answered 200 {\"asked\": ~\"GET /v2/x\"}\n",
+    )];
     let adapt = "[adapt]\nrename_events = { repeat-ours = \"repeat-me\" }\nrename_fields = { name = \"displayName\" }\nrename_routes = { \"/api\" = \"/v2\" }\n";
     let report = try_run(&case, adapt, RunConfig::default()).await.expect("it runs");
     assert_eq!(report.cases[0].verdict, Verdict::Pass, "{:#?}", report.cases[0].failure);

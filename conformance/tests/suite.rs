@@ -10,7 +10,8 @@ fn the_embedded_suite_loads_and_prints_back() {
     assert!(suite.dialects.contains_key("rooms"));
     for case in &suite.cases {
         let printed = case.to_string();
-        let again = chatwright_conformance::case::parse_case(&case.name, &case.name, &printed).unwrap_or_else(|e| panic!("{e}"));
+        let again = chatwright_conformance::case::parse_case(&case.name, &case.name, &printed)
+            .unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(again.to_string(), printed, "{}", case.name);
         assert_eq!(again.steps.len(), case.steps.len(), "{}", case.name);
         assert!(case.to_json()["steps"].is_array());
@@ -45,7 +46,8 @@ fn every_mistake_is_told_with_its_place() {
     ] {
         assert!(error.contains(words), "`{words}` is missing in:\n{error}");
     }
-    let nowhere = Suite::load(&Fixtures::Folder(folder.path().join("dialects"))).expect_err("the wrong folder").to_string();
+    let nowhere =
+        Suite::load(&Fixtures::Folder(folder.path().join("dialects"))).expect_err("the wrong folder").to_string();
     assert!(nowhere.contains("neither `dialects/` nor `protocols/`"), "{nowhere}");
 }
 
@@ -56,7 +58,9 @@ fn cases_outside_the_fixtures_are_read_from_a_file_or_a_folder() {
     fs::create_dir_all(folder.path().join("deep")).expect("a folder");
     let file = folder.path().join("deep/mine.case");
     fs::write(&file, "# Mine.\nclause rooms/1.1\nalice connects §rooms/1.1\n").expect("written");
-    let names = |path: &std::path::Path| suite.load_cases(path).map(|cases| cases.into_iter().map(|case| case.name).collect::<Vec<_>>());
+    let names = |path: &std::path::Path| {
+        suite.load_cases(path).map(|cases| cases.into_iter().map(|case| case.name).collect::<Vec<_>>())
+    };
     assert_eq!(names(&file), Ok(vec!["mine".to_owned()]));
     assert_eq!(names(folder.path()), Ok(vec!["deep/mine".to_owned()]));
     assert!(names(&folder.path().join("absent.case")).expect_err("absent").to_string().contains("absent.case"));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Act, Arrives, Bindings, Mismatch, Path, Pattern, Scope, StepAct, TokenCall, eval, match_pattern, match_text, parse_steps,
+    Act, Arrives, Bindings, Mismatch, Path, Pattern, Scope, StepAct, TokenCall, eval, match_pattern, match_text,
+    parse_steps,
 };
 use crate::datum::Datum;
 
@@ -120,10 +121,13 @@ fn a_mismatch_names_the_path_and_both_sides() {
 fn the_text_of_a_packet_may_go_on_as_json() {
     let text_pattern = |text: &str| {
         let steps = parse_steps("a", "rooms", &format!("each gets packet {text}")).expect("a text pattern");
-        let StepAct::Actor { does: Act::Gets(super::Incoming::Packet(pattern), _), .. } = &steps[0].act else { panic!("gets") };
+        let StepAct::Actor { does: Act::Gets(super::Incoming::Packet(pattern), _), .. } = &steps[0].act else {
+            panic!("gets")
+        };
         pattern.clone()
     };
-    let check = |pattern: &str, got: &str| match_text(&text_pattern(pattern), got, &Fixed, &mut Bindings::new()).is_ok();
+    let check =
+        |pattern: &str, got: &str| match_text(&text_pattern(pattern), got, &Fixed, &mut Bindings::new()).is_ok();
     assert!(check(r#"40{"sid": @string}"#, r#"40{"sid":"x","pid":"y"}"#));
     assert!(!check(r#"40{"sid": @string}"#, r#"40{"sid":1}"#));
     assert!(!check(r#"40{"sid": @string}"#, r#"41{"sid":"x"}"#));

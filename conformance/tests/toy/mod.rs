@@ -96,7 +96,9 @@ async fn connection(mut stream: TcpStream) -> Option<()> {
         return answer(&mut stream, &text).await;
     };
     let accept = STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
-    let head = format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.ok()?;
     let open = r#"0{"sid":"engine-sid","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
     send(&mut stream, open).await?;
@@ -116,7 +118,10 @@ async fn answer(stream: &mut TcpStream, head: &str) -> Option<()> {
     let line = head.lines().next()?;
     let body = serde_json::json!({"asked": line, "token": head.contains("Authorization: ")}).to_string();
     let status = if line.contains("/missing") { "404 Not Found" } else { "200 OK" };
-    let text = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let text = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(text.as_bytes()).await.ok()
 }
 
@@ -171,7 +176,8 @@ fn frame(buffer: &mut Vec<u8>) -> Option<String> {
         return None;
     }
     let key = buffer[start..start + 4].to_vec();
-    let payload: Vec<u8> = buffer[start + 4..start + 4 + length].iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k).collect();
+    let payload: Vec<u8> =
+        buffer[start + 4..start + 4 + length].iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k).collect();
     buffer.drain(..start + 4 + length);
     String::from_utf8(payload).ok()
 }
