@@ -51,8 +51,6 @@ mod engine;
 mod error;
 mod socket;
 
-pub use chatwright_protocol as protocol;
-
 pub use bot::{AskError, Bot, BotConfig, BotEvent, Entered, Identity, Ticket};
 pub use config::{Auth, Config, Direction, Reconnection, Tap, Transports};
 pub use engine::Timings;
