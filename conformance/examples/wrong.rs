@@ -67,7 +67,8 @@ fn show(row: &KillRow, verbose: bool) {
         return;
     }
     for case in &row.survived {
-        println!("    survived {case}");
+        let weak = if row.weak.contains(case) { " (fails on the base too)" } else { "" };
+        println!("    survived {case}{weak}");
     }
     for kill in &row.kills {
         println!("    kill     {}:{} {}", kill.case, kill.line, kill.clause.0);

@@ -8,7 +8,7 @@ use chatwright_conformance::{
     outcome::{CaseReport, Failure, Phase, Verdict},
     run::{RunConfig, RunError},
 };
-use toy::{judge, try_run};
+use toy::{judge, judge_json, try_run};
 
 fn failure(report: &CaseReport) -> &Failure {
     report.failure.as_ref().unwrap_or_else(|| panic!("{} did not fail: {:?}", report.name, report.transcript))
@@ -231,4 +231,24 @@ async fn events_and_fields_and_routes_are_adapted_both_ways() {
     let report = try_run(&case, adapt, RunConfig::default()).await.expect("it runs");
     assert_eq!(report.cases[0].verdict, Verdict::Pass, "{:#?}", report.cases[0].failure);
     assert_eq!(report.adapted.len(), 3);
+}
+
+#[tokio::test]
+async fn a_dialect_of_json_frames_is_played_by_its_descriptor_alone() {
+    let held = judge_json(r#"use alice, bob
+alice > {"say": ["{\"type\":\"hi\",\"n\":1}"]}
+alice < {"type": "hi", "n": @int as $n}
+bob > {"say": ["{\"n\":1}"]}
+bob < {"n": $n}"#)
+    .await;
+    assert_eq!(held.verdict, Verdict::Pass, "{:#?}", held.failure);
+    let surplus = judge_json(r#"alice connects
+alice > {"say": ["{\"type\":\"extra\"}"]}"#)
+    .await;
+    assert_eq!(failure(&surplus).phase, Phase::End);
+    let wrong = judge_json(r#"alice connects
+alice > {"say": ["no json"]}
+alice < {"type": "hi"}"#)
+    .await;
+    assert!(failure(&wrong).why.starts_with("it is no JSON"), "{:?}", wrong.failure);
 }

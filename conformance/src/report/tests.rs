@@ -51,6 +51,22 @@ fn the_command_that_runs_a_case_alone_can_be_pasted() {
 }
 
 #[test]
+fn a_transcript_reads_like_the_case_language() {
+    use crate::outcome::EntryKind::{Note, Received, Sent};
+    let line = |kind, actor: &str, text: &str| {
+        let at = std::time::Duration::ZERO;
+        transcript_line(&crate::outcome::Entry { at, actor: actor.to_owned(), kind, text: text.to_owned(), line: None })
+    };
+    assert_eq!(line(Sent, "alice", "send_message {}"), "alice > send_message {}");
+    assert_eq!(line(Sent, "alice", "requests GET /health"), "alice requests GET /health");
+    assert_eq!(line(Received, "alice", "new_message {}"), "alice < new_message {}");
+    assert_eq!(line(Received, "alice", "404 {}"), "alice answered 404 {}");
+    assert_eq!(line(Received, "alice", "packet 3probe"), "alice gets packet 3probe");
+    assert_eq!(line(Note, "alice", "drops"), "# alice drops");
+    assert_eq!(line(Note, "", "instance 1 killed"), "# instance 1 killed");
+}
+
+#[test]
 fn the_terminal_report_says_what_matters_and_ends_with_the_counts() {
     let text = terminal::render(&sample::report(), &terminal::Plain);
     for expected in [

@@ -42,12 +42,25 @@ fn single_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// What an actor does that is no event.
+const DEEDS: [&str; 14] = [
+    "connects", "tries", "opens", "upgrades", "leaves", "closes", "dials", "requests", "sends", "drops", "returns",
+    "stops", "resumes", "answers",
+];
+/// What an actor gets that is no event.
+const THINGS: [&str; 8] = ["packet", "text", "binary", "ping", "pong", "close", "end", "bytes"];
+
 /// One entry as a line of the case language; what the language cannot say is a comment.
 #[must_use]
 pub fn transcript_line(entry: &Entry) -> String {
     let (actor, text) = (&entry.actor, &entry.text);
+    let head = text.split(' ').next().unwrap_or_default();
+    let is_status = head.len() == 3 && head.bytes().all(|byte| byte.is_ascii_digit());
     match entry.kind {
+        EntryKind::Sent if DEEDS.contains(&head) => format!("{actor} {text}"),
         EntryKind::Sent => format!("{actor} > {text}"),
+        EntryKind::Received if THINGS.contains(&head) => format!("{actor} gets {text}"),
+        EntryKind::Received if is_status => format!("{actor} answered {text}"),
         EntryKind::Received => format!("{actor} < {text}"),
         EntryKind::Note if actor.is_empty() => format!("# {text}"),
         EntryKind::Note => format!("# {actor} {text}"),

@@ -1,19 +1,12 @@
 //! The kill rule: a wrong server is caught when the cases meant for it fail at a step that states its clause, while cases of
 //! other clauses still pass. Everything else that can happen has a name of its own.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    future::Future,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::StreamExt as _;
-use globset::{Glob, GlobSetBuilder};
-
-use super::{Bases, Defect, WrongServer, server::Misbehaviour};
+use super::WrongServer;
 use crate::{
     outcome::{CaseReport, ClauseId, Phase, RunReport, Verdict},
     report::filter_of,
-    target::{StartOptions, Target},
 };
 
 /// What became of a wrong server.
@@ -58,6 +51,8 @@ pub struct KillRow {
     pub verdict: KillVerdict,
     /// Of `caught_by`, those that did not kill it.
     pub survived: Vec<String>,
+    /// Of `caught_by`, those that fail on the base too and so cannot say anything.
+    pub weak: Vec<String>,
     /// Failures at steps that state its clause.
     pub kills: Vec<Kill>,
     /// Failures at steps that state other clauses.
@@ -98,6 +93,12 @@ pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>) 
         caught_by: server.caught_by.clone(),
         verdict: KillVerdict::Missed,
         survived: Vec::new(),
+        weak: server
+            .caught_by
+            .iter()
+            .filter(|case| weak.iter().any(|name| filter_of(name) == *case))
+            .cloned()
+            .collect(),
         kills: Vec::new(),
         elsewhere: Vec::new(),
         broke_down: Vec::new(),
@@ -135,139 +136,11 @@ pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>) 
     row
 }
 
-fn passed(case: &CaseReport) -> bool {
+pub(super) fn passed(case: &CaseReport) -> bool {
     matches!(case.verdict, Verdict::Pass | Verdict::UnexpectedPass)
 }
 
-/// How wrong servers are judged.
-#[derive(Debug, Clone)]
-pub struct Judging {
-    /// What each of them is started with.
-    pub start: StartOptions,
-    /// How many are tried at the same time.
-    pub at_once: usize,
-    /// Beside the cases meant for a wrong server, so many others are played on it, spread over those that pass on its base; `None`:
-    /// all of them. A sample shows that the rest still works; clones are looked for only where all are played.
-    pub others_max: Option<usize>,
-}
-
-impl Default for Judging {
-    fn default() -> Self {
-        Self { start: StartOptions::default(), at_once: 2, others_max: None }
-    }
-}
-
-/// Plays cases on each wrong server, and on their bases. `play` gets a target, and globs of cases (none: all); it plays and stops
-/// the target. What cannot be started is *not tried*.
-pub async fn judge_wrong_servers<P, F>(servers: &[WrongServer], bases: &Bases, judging: &Judging, play: P) -> KillTable
-where
-    P: Fn(Target, Vec<String>) -> F,
-    F: Future<Output = Result<RunReport, String>>,
-{
-    let judge = Judge { bases, judging, play };
-    let mut base_runs = BTreeMap::new();
-    for server in servers {
-        if let Entry::Vacant(place) = base_runs.entry(base_key(server)) {
-            place.insert(judge.base(server).await);
-        }
-    }
-    let rows = servers.iter().map(|server| judge.row(server, base_runs.get(&base_key(server))));
-    let rows: Vec<KillRow> = futures_util::stream::iter(rows).buffered(judging.at_once.max(1)).collect().await;
-    let played =
-        base_runs.values().flatten().flat_map(|run| &run.report.cases).filter(|case| case.verdict != Verdict::NotRun);
-    let played: BTreeSet<&str> = played.map(|case| filter_of(&case.name)).collect();
-    let clones = if judging.others_max.is_none() { clones(&rows) } else { Vec::new() };
-    KillTable { clones, unproven: unproven(&rows, &played), rows }
-}
-
-/// What happened on a server without the defect.
-struct BaseRun {
-    report: RunReport,
-    /// Cases that do not pass there either, twice.
-    weak: BTreeSet<String>,
-}
-
-struct Judge<'a, P> {
-    bases: &'a Bases,
-    judging: &'a Judging,
-    play: P,
-}
-
-impl<P, F> Judge<'_, P>
-where
-    P: Fn(Target, Vec<String>) -> F,
-    F: Future<Output = Result<RunReport, String>>,
-{
-    async fn base(&self, server: &WrongServer) -> Result<BaseRun, String> {
-        let start =
-            || async { server.start_base(self.bases, self.judging.start.clone()).await.map_err(|e| e.to_string()) };
-        let report = (self.play)(start().await?, Vec::new()).await?;
-        let mut weak = failed(&report);
-        if !weak.is_empty() {
-            // A busy machine fails a case now and then; a kill must not be lost to that.
-            let again: BTreeSet<String> = weak.iter().map(|name| filter_of(name).to_owned()).collect();
-            let again = (self.play)(start().await?, again.into_iter().collect()).await?;
-            weak = weak.intersection(&failed(&again)).cloned().collect();
-        }
-        Ok(BaseRun { report, weak })
-    }
-
-    async fn row(&self, server: &WrongServer, base: Option<&Result<BaseRun, String>>) -> KillRow {
-        let not_tried = |why: String| KillRow {
-            verdict: KillVerdict::NotTried(why),
-            ..weigh(server, &empty_run(), &BTreeSet::new())
-        };
-        let base = match base {
-            Some(Ok(base)) => base,
-            Some(Err(why)) => return not_tried(format!("its base: {why}")),
-            None => return not_tried("its base was not played".to_owned()),
-        };
-        let globs = match self.judging.others_max {
-            None => server.play.clone(),
-            Some(others_max) => match sample(server, &base.report, others_max) {
-                Ok(names) => names,
-                Err(why) => return not_tried(why),
-            },
-        };
-        let (target, planted) = match server.start(self.bases, self.judging.start.clone()).await {
-            Ok(started) => started,
-            Err(error) => return not_tried(error.to_string()),
-        };
-        match (self.play)(target, globs).await {
-            Ok(report) => KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak) },
-            Err(why) => not_tried(why),
-        }
-    }
-}
-
-fn failed(report: &RunReport) -> BTreeSet<String> {
-    let failed = report.cases.iter().filter(|case| !passed(case) && case.verdict != Verdict::NotRun);
-    failed.map(|case| case.name.clone()).collect()
-}
-
-/// The cases meant for a server, and some others that pass on its base, evenly spread over them.
-fn sample(server: &WrongServer, base: &RunReport, others_max: usize) -> Result<Vec<String>, String> {
-    let mut globs = GlobSetBuilder::new();
-    for pattern in &server.play {
-        globs.add(Glob::new(pattern).map_err(|e| format!("`play`: {e}"))?);
-    }
-    let globs = globs.build().map_err(|e| format!("`play`: {e}"))?;
-    let is_other = |case: &&CaseReport| {
-        let name = filter_of(&case.name);
-        let in_play = server.play.is_empty() || globs.is_match(name);
-        in_play
-            && passed(case)
-            && !case.clauses.contains(&server.clause)
-            && !server.caught_by.iter().any(|own| own == name)
-    };
-    let others: BTreeSet<&str> = base.cases.iter().filter(is_other).map(|case| filter_of(&case.name)).collect();
-    let step = others.len().div_ceil(others_max.max(1)).max(1);
-    let mut names = server.caught_by.clone();
-    names.extend(others.into_iter().step_by(step).map(str::to_owned));
-    Ok(names)
-}
-
-fn empty_run() -> RunReport {
+pub(super) fn empty_run() -> RunReport {
     RunReport {
         target: String::new(),
         origin: String::new(),
@@ -282,17 +155,8 @@ fn empty_run() -> RunReport {
     }
 }
 
-/// What is right about a wrong server: two with the same key share their base's run.
-fn base_key(server: &WrongServer) -> String {
-    match &server.defect {
-        Defect::Patch { base, .. } => format!("patch:{base}"),
-        Defect::Proxy { base, .. } => format!("proxy:{base}"),
-        Defect::Server(_) => format!("server:{:?}", Misbehaviour::None),
-    }
-}
-
 /// Groups with the same kills, at their own clauses and elsewhere.
-fn clones(rows: &[KillRow]) -> Vec<Vec<String>> {
+pub(super) fn clones(rows: &[KillRow]) -> Vec<Vec<String>> {
     let mut groups: BTreeMap<BTreeSet<&str>, Vec<String>> = BTreeMap::new();
     for row in rows {
         let kills: BTreeSet<&str> = row.kills.iter().chain(&row.elsewhere).map(|kill| kill.case.as_str()).collect();
@@ -303,20 +167,20 @@ fn clones(rows: &[KillRow]) -> Vec<Vec<String>> {
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-fn unproven(rows: &[KillRow], played: &BTreeSet<&str>) -> Vec<String> {
+pub(super) fn unproven(rows: &[KillRow], played: &BTreeSet<&str>) -> Vec<String> {
     let caught = rows.iter().filter(|row| row.verdict == KillVerdict::Caught);
     let proven: BTreeSet<&str> = caught.flat_map(|row| row.kills.iter().map(|kill| filter_of(&kill.case))).collect();
     played.difference(&proven).map(|case| (*case).to_owned()).collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use super::*;
     use crate::outcome::{Failure, Level, Transcript};
 
-    fn server(caught_by: &[&str]) -> WrongServer {
+    pub(in crate::wrong) fn server(caught_by: &[&str]) -> WrongServer {
         let names: Vec<String> = caught_by.iter().map(|name| format!("\"{name}\"")).collect();
         let text = format!(
             "title = \"t\"\nclause = \"rooms/5.1\"\ncaught_by = [{}]\n[server]\nmisbehaviour = \"none\"\n",
@@ -325,7 +189,7 @@ mod tests {
         WrongServer::parse(Path::new("one.toml"), &text).expect("a good file")
     }
 
-    fn case(name: &str, clause: &str, failed: Option<(Phase, &str)>) -> CaseReport {
+    pub(in crate::wrong) fn case(name: &str, clause: &str, failed: Option<(Phase, &str)>) -> CaseReport {
         let failure = failed.map(|(phase, clause)| Failure {
             phase,
             line: 3,
@@ -354,7 +218,7 @@ mod tests {
         weigh(&server(caught_by), &RunReport { cases, ..empty_run() }, &BTreeSet::new())
     }
 
-    fn others() -> Vec<CaseReport> {
+    pub(in crate::wrong) fn others() -> Vec<CaseReport> {
         vec![case("x", "rooms/1.1", None), case("y", "rooms/1.2", None), case("z", "rooms/1.3", None)]
     }
 
@@ -416,28 +280,5 @@ mod tests {
         let rows = [killed("one"), killed("two"), other];
         assert_eq!(clones(&rows), [["one".to_owned(), "two".to_owned()]]);
         assert_eq!(unproven(&rows, &BTreeSet::from(["a", "b", "x"])), ["x"]);
-    }
-
-    #[test]
-    fn a_sample_holds_the_meant_cases_and_is_spread_over_the_others() {
-        let mut cases: Vec<_> = (0..10).map(|i| case(&format!("rooms/{i}"), "rooms/1.1", None)).collect();
-        cases.push(case("rooms/a", "rooms/5.1", None));
-        cases.push(case("rooms/b", "rooms/5.1", None));
-        cases.push(case("rooms/c", "rooms/1.1", Some((Phase::Step, "rooms/1.1"))));
-        let names = sample(&server(&["rooms/a"]), &RunReport { cases, ..empty_run() }, 3).expect("good globs");
-        assert_eq!(names, ["rooms/a", "rooms/0", "rooms/4", "rooms/8"]);
-    }
-
-    #[tokio::test]
-    async fn a_table_is_made_by_playing_on_the_base_and_on_each_wrong_server() {
-        let bases = Bases { targets: "nowhere".into(), reference: None };
-        let servers = [server(&["a"])];
-        let play = |target: Target, _globs: Vec<String>| async move {
-            target.stop().await;
-            Ok(RunReport { cases: others(), ..empty_run() })
-        };
-        let table = judge_wrong_servers(&servers, &bases, &Judging::default(), play).await;
-        assert_eq!(table.rows[0].verdict, KillVerdict::Missed);
-        assert_eq!(table.unproven, ["x", "y", "z"]);
     }
 }

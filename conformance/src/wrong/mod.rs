@@ -1,11 +1,12 @@
 //! The judge is judged: servers that are wrong on purpose, one defect each. A case is worth something when it fails on the server
 //! whose defect it is meant for, at the step that states the broken clause, while the rest still passes.
 //!
-//! `file.rs` reads the files of `fixtures/wrong`; `patch.rs`, `proxy/` and `server/` are the three ways to be wrong; `kill.rs`
-//! weighs what happened.
+//! `file.rs` reads the files of `fixtures/wrong`; `patch.rs`, `proxy/` and `server/` are the three ways to be wrong; `judging.rs`
+//! plays, `kill.rs` weighs what happened.
 
 mod file;
 mod frames;
+mod judging;
 mod kill;
 mod patch;
 mod proxy;
@@ -16,7 +17,8 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use self::{
     file::{Defect, Edit, WrongServer},
-    kill::{Judging, Kill, KillRow, KillTable, KillVerdict, judge_wrong_servers, proven_cases, weigh},
+    judging::{Judging, judge_wrong_servers},
+    kill::{Kill, KillRow, KillTable, KillVerdict, proven_cases, weigh},
     rule::{Act, Direction, Part, Rule, Subject, Transport, Which},
     server::Misbehaviour,
 };

@@ -40,10 +40,30 @@ each < fence $fence
 
 const SPEC: &str = "**1.1** [MUST, document, wire] Must.\n\n**1.2** [SHOULD, ruling, wire] Should.\n\n**2.1** [MUST, safety, wire] Joined.\n";
 
+/// The same server, spoken to in bare JSON frames.
+const JSON_DIALECT: &str = r#"
+name = "toy"
+carrier = "websocket"
+path = "/chat"
+[timing]
+deadline = "400ms"
+[connect]
+steps = '''
+each dials /chat
+each answered 101
+each gets text 0{"sid": @string}
+'''
+[fence]
+steps = '''
+each > {"say": ["{\"fence\":\"${fence}\"}"]}
+each < {"fence": $fence}
+'''
+"#;
+
 /// A suite with these cases, by name.
-pub(crate) fn suite(cases: &[(&str, &str)]) -> Suite {
+fn suite(dialect: &str, cases: &[(&str, &str)]) -> Suite {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    write(folder.path(), "dialects/toy/dialect.toml", DIALECT);
+    write(folder.path(), "dialects/toy/dialect.toml", dialect);
     write(folder.path(), "dialects/toy/SPEC.md", SPEC);
     for (name, text) in cases {
         write(folder.path(), &format!("dialects/toy/cases/{name}.case"), text);
@@ -63,7 +83,15 @@ pub(crate) async fn try_run(cases: &[(&str, &str)], more: &str, config: RunConfi
     let text = format!("name = \"toy\"\ndialect = \"toy\"\n[[instance]]\nsocket = \"http://{address}\"\n{more}");
     let file = TargetFile::parse(Path::new("toy.toml"), &text).expect("a target file");
     let target = Target::start(&file, Default::default()).await.expect("the toy is reached");
-    run(&suite(cases), &config, &target, &NoObserver).await
+    let dialect = if more.contains("# json") { JSON_DIALECT } else { DIALECT };
+    run(&suite(dialect, cases), &config, &target, &NoObserver).await
+}
+
+/// Runs one case in the dialect of bare JSON frames.
+pub(crate) async fn judge_json(body: &str) -> CaseReport {
+    let text = format!("# A case.\nclause toy/1.1\n{body}\n");
+    let report = try_run(&[("one", &text)], "# json\n", RunConfig::default()).await.expect("it runs");
+    report.cases.into_iter().next().expect("one case")
 }
 
 /// Runs one case, whose header is made here.
@@ -126,6 +154,13 @@ async fn answer(stream: &mut TcpStream, head: &str) -> Option<()> {
 }
 
 async fn obey(stream: &mut TcpStream, packet: &str) -> Option<()> {
+    if packet.starts_with('{') {
+        let order: serde_json::Value = serde_json::from_str(packet).ok()?;
+        for text in order["say"].as_array()? {
+            send(stream, text.as_str()?).await?;
+        }
+        return Some(());
+    }
     if packet.starts_with("40") {
         let refused = packet.contains("\"refuse\"");
         return send(stream, if refused { r#"44{"message":"no"}"# } else { r#"40{"sid":"socket-sid"}"# }).await;

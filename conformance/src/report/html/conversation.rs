@@ -7,6 +7,8 @@ use crate::outcome::{CaseReport, Entry, EntryKind, Failure, Phase};
 
 /// Colours for actors; more actors share them.
 const HUES: usize = 6;
+/// A longer conversation is shown by its beginning and its end; the JSON report has all of it.
+const ROWS_MAX: usize = 160;
 /// A conversation with more columns cannot be read; the rest talk in the last one.
 const COLUMNS_MAX: usize = 8;
 
@@ -14,6 +16,9 @@ const COLUMNS_MAX: usize = 8;
 pub(super) fn draw(case: &CaseReport) -> Markup {
     let columns = Columns::of(case);
     let failed = case.failure.as_ref();
+    let entries = &case.transcript.entries;
+    let left_out = entries.len().saturating_sub(ROWS_MAX);
+    let first = if left_out > 0 { ROWS_MAX / 2 } else { entries.len() };
     html! {
         figure.talk style={ "--columns:" (columns.names.len() + 1) } {
             figcaption.heads {
@@ -24,7 +29,9 @@ pub(super) fn draw(case: &CaseReport) -> Markup {
             div.lines {
                 @for i in 0..=columns.names.len() { i.life style={ "--at:" (i) } {} }
                 ol {
-                    @for entry in &case.transcript.entries { (row(entry, &columns, failed)) }
+                    @for entry in &entries[..first] { (row(entry, &columns, failed)) }
+                    @if left_out > 0 { li.world { span.when { "" } span.said { "… " (left_out) " more left out here" } } }
+                    @for entry in &entries[first + left_out..] { (row(entry, &columns, failed)) }
                     @if let Some(failure) = failed { (missing(failure, &columns)) }
                 }
             }

@@ -16,7 +16,7 @@ use crate::outcome::{CaseReport, ClauseId, Failure, Phase, RunReport, Verdict};
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// A text of a step or a packet that is longer is cut: the page has to stay readable, and small enough to mail.
-const TEXT_CHARS_MAX: usize = 4000;
+const TEXT_CHARS_MAX: usize = 1000;
 
 /// The groups of cases in the order of their urgency.
 const GROUPS: [(Verdict, &str); 6] = [

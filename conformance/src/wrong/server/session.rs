@@ -12,6 +12,8 @@ use super::{House, Misbehaviour, PING_INTERVAL, PING_TIMEOUT, socket_io::SocketI
 
 /// Packets that wait for a peer; one that does not fetch them is cut off.
 const QUEUE_PACKETS_MAX: usize = 4096;
+/// Events kept to be sent again.
+const POLLED_EVENTS_MAX: usize = 64;
 /// Pings before `times-out-early` strikes.
 const PINGS_BEFORE_EARLY_END: u32 = 2;
 
@@ -50,14 +52,13 @@ struct State {
     polls: u32,
     posts: u32,
     answered: bool,
-    /// The last thing sent over polling, for `upgrade-repeats`.
-    last_polled: Vec<Packet>,
+    /// Events sent over polling, for `upgrade-repeats`.
+    polled: Vec<Packet>,
 }
 
 impl Session {
     pub(super) fn new(sid: String, number: u64, authorization: Option<String>, carrier: Carrier) -> Self {
-        let state =
-            State { queue: VecDeque::new(), carrier, polls: 0, posts: 0, answered: true, last_polled: Vec::new() };
+        let state = State { queue: VecDeque::new(), carrier, polls: 0, posts: 0, answered: true, polled: Vec::new() };
         Self { sid, number, authorization, state: Mutex::new(state), news: Notify::new(), socket_io: Mutex::default() }
     }
 
@@ -107,7 +108,9 @@ impl Session {
     pub(super) fn take_polled(&self) -> Vec<Packet> {
         let mut state = self.state();
         let packets: Vec<_> = state.queue.drain(..).collect();
-        state.last_polled.clone_from(&packets);
+        let events = packets.iter().filter(|packet| matches!(packet, Packet::Text(text) if text.starts_with("42")));
+        let room = POLLED_EVENTS_MAX.saturating_sub(state.polled.len());
+        state.polled.extend(events.take(room).cloned().collect::<Vec<_>>());
         packets
     }
 
@@ -118,11 +121,7 @@ impl Session {
             state.queue.clear();
         }
         if house.is(Misbehaviour::UpgradeRepeats) {
-            let again: Vec<_> = state
-                .last_polled
-                .drain(..)
-                .filter(|packet| matches!(packet, Packet::Text(text) if text.starts_with("42")))
-                .collect();
+            let again = std::mem::take(&mut state.polled);
             state.queue.extend(again);
         }
         drop(state);

@@ -1,0 +1,189 @@
+//! Playing cases on wrong servers and on what they are made of, so that the kill rule has something to weigh.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    future::Future,
+};
+
+use futures_util::StreamExt as _;
+use globset::{Glob, GlobSetBuilder};
+
+use super::{
+    Bases, Defect, WrongServer,
+    kill::{KillRow, KillTable, KillVerdict, clones, empty_run, passed, unproven, weigh},
+    server::Misbehaviour,
+};
+use crate::{
+    outcome::{CaseReport, RunReport, Verdict},
+    report::filter_of,
+    target::{StartOptions, Target},
+};
+
+/// How wrong servers are judged.
+#[derive(Debug, Clone)]
+pub struct Judging {
+    /// What each of them is started with.
+    pub start: StartOptions,
+    /// How many are tried at the same time.
+    pub at_once: usize,
+    /// Beside the cases meant for a wrong server, so many others are played on it, spread over those that pass on its base; `None`:
+    /// all of them. A sample shows that the rest still works; clones are looked for only where all are played.
+    pub others_max: Option<usize>,
+}
+
+impl Default for Judging {
+    fn default() -> Self {
+        Self { start: StartOptions::default(), at_once: 2, others_max: None }
+    }
+}
+
+/// Plays cases on each wrong server, and on their bases. `play` gets a target, and globs of cases (none: all); it plays and stops
+/// the target. What cannot be started is *not tried*.
+pub async fn judge_wrong_servers<P, F>(servers: &[WrongServer], bases: &Bases, judging: &Judging, play: P) -> KillTable
+where
+    P: Fn(Target, Vec<String>) -> F,
+    F: Future<Output = Result<RunReport, String>>,
+{
+    let judge = Judge { bases, judging, play };
+    let mut base_runs = BTreeMap::new();
+    for server in servers {
+        if let Entry::Vacant(place) = base_runs.entry(base_key(server)) {
+            place.insert(judge.base(server).await);
+        }
+    }
+    let rows = servers.iter().map(|server| judge.row(server, base_runs.get(&base_key(server))));
+    let rows: Vec<KillRow> = futures_util::stream::iter(rows).buffered(judging.at_once.max(1)).collect().await;
+    let played =
+        base_runs.values().flatten().flat_map(|run| &run.report.cases).filter(|case| case.verdict != Verdict::NotRun);
+    let played: BTreeSet<&str> = played.map(|case| filter_of(&case.name)).collect();
+    let clones = if judging.others_max.is_none() { clones(&rows) } else { Vec::new() };
+    KillTable { clones, unproven: unproven(&rows, &played), rows }
+}
+
+/// What happened on a server without the defect.
+struct BaseRun {
+    report: RunReport,
+    /// Cases that do not pass there either, twice.
+    weak: BTreeSet<String>,
+}
+
+struct Judge<'a, P> {
+    bases: &'a Bases,
+    judging: &'a Judging,
+    play: P,
+}
+
+impl<P, F> Judge<'_, P>
+where
+    P: Fn(Target, Vec<String>) -> F,
+    F: Future<Output = Result<RunReport, String>>,
+{
+    async fn base(&self, server: &WrongServer) -> Result<BaseRun, String> {
+        let start =
+            || async { server.start_base(self.bases, self.judging.start.clone()).await.map_err(|e| e.to_string()) };
+        let report = (self.play)(start().await?, Vec::new()).await?;
+        let mut weak = failed(&report);
+        if !weak.is_empty() {
+            // A busy machine fails a case now and then; a kill must not be lost to that.
+            let again: BTreeSet<String> = weak.iter().map(|name| filter_of(name).to_owned()).collect();
+            let again = (self.play)(start().await?, again.into_iter().collect()).await?;
+            weak = weak.intersection(&failed(&again)).cloned().collect();
+        }
+        Ok(BaseRun { report, weak })
+    }
+
+    async fn row(&self, server: &WrongServer, base: Option<&Result<BaseRun, String>>) -> KillRow {
+        let not_tried = |why: String| KillRow {
+            verdict: KillVerdict::NotTried(why),
+            ..weigh(server, &empty_run(), &BTreeSet::new())
+        };
+        let base = match base {
+            Some(Ok(base)) => base,
+            Some(Err(why)) => return not_tried(format!("its base: {why}")),
+            None => return not_tried("its base was not played".to_owned()),
+        };
+        let globs = match self.judging.others_max {
+            None => server.play.clone(),
+            Some(others_max) => match sample(server, &base.report, others_max) {
+                Ok(names) => names,
+                Err(why) => return not_tried(why),
+            },
+        };
+        let (target, planted) = match server.start(self.bases, self.judging.start.clone()).await {
+            Ok(started) => started,
+            Err(error) => return not_tried(error.to_string()),
+        };
+        match (self.play)(target, globs).await {
+            Ok(report) => KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak) },
+            Err(why) => not_tried(why),
+        }
+    }
+}
+
+fn failed(report: &RunReport) -> BTreeSet<String> {
+    let failed = report.cases.iter().filter(|case| !passed(case) && case.verdict != Verdict::NotRun);
+    failed.map(|case| case.name.clone()).collect()
+}
+
+/// The cases meant for a server, and some others that pass on its base, evenly spread over them.
+fn sample(server: &WrongServer, base: &RunReport, others_max: usize) -> Result<Vec<String>, String> {
+    let mut globs = GlobSetBuilder::new();
+    for pattern in &server.play {
+        globs.add(Glob::new(pattern).map_err(|e| format!("`play`: {e}"))?);
+    }
+    let globs = globs.build().map_err(|e| format!("`play`: {e}"))?;
+    let is_other = |case: &&CaseReport| {
+        let name = filter_of(&case.name);
+        let in_play = server.play.is_empty() || globs.is_match(name);
+        in_play
+            && passed(case)
+            && !case.clauses.contains(&server.clause)
+            && !server.caught_by.iter().any(|own| own == name)
+    };
+    let others: BTreeSet<&str> = base.cases.iter().filter(is_other).map(|case| filter_of(&case.name)).collect();
+    let step = others.len().div_ceil(others_max.max(1)).max(1);
+    let mut names = server.caught_by.clone();
+    names.extend(others.into_iter().step_by(step).map(str::to_owned));
+    Ok(names)
+}
+
+/// What is right about a wrong server: two with the same key share their base's run.
+fn base_key(server: &WrongServer) -> String {
+    match &server.defect {
+        Defect::Patch { base, .. } => format!("patch:{base}"),
+        Defect::Proxy { base, .. } => format!("proxy:{base}"),
+        Defect::Server(_) => format!("server:{:?}", Misbehaviour::None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        outcome::Phase,
+        wrong::kill::tests::{case, others, server},
+    };
+
+    #[test]
+    fn a_sample_holds_the_meant_cases_and_is_spread_over_the_others() {
+        let mut cases: Vec<_> = (0..10).map(|i| case(&format!("rooms/{i}"), "rooms/1.1", None)).collect();
+        cases.push(case("rooms/a", "rooms/5.1", None));
+        cases.push(case("rooms/b", "rooms/5.1", None));
+        cases.push(case("rooms/c", "rooms/1.1", Some((Phase::Step, "rooms/1.1"))));
+        let names = sample(&server(&["rooms/a"]), &RunReport { cases, ..empty_run() }, 3).expect("good globs");
+        assert_eq!(names, ["rooms/a", "rooms/0", "rooms/4", "rooms/8"]);
+    }
+
+    #[tokio::test]
+    async fn a_table_is_made_by_playing_on_the_base_and_on_each_wrong_server() {
+        let bases = Bases { targets: "nowhere".into(), reference: None };
+        let servers = [server(&["a"])];
+        let play = |target: Target, _globs: Vec<String>| async move {
+            target.stop().await;
+            Ok(RunReport { cases: others(), ..empty_run() })
+        };
+        let table = judge_wrong_servers(&servers, &bases, &Judging::default(), play).await;
+        assert_eq!(table.rows[0].verdict, KillVerdict::Missed);
+        assert_eq!(table.unproven, ["x", "y", "z"]);
+    }
+}
