@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{
     Arena, config,
     raw::{Raw, frame},
-    support::{Client, Got},
+    support::{Client, Got, PATIENCE},
 };
 
 /// Bytes that no frame of a client may hold, each with the close codes that fit. The protocol leaves it free to close without one.
@@ -140,7 +141,9 @@ async fn twenty_resets_in_the_middle_of_a_frame_are_twenty_departures() {
     }
     let mut left = Vec::new();
     for _ in 0..20 {
-        left.push(watcher.until("user_left").await["userId"].as_str().unwrap().to_owned());
+        let departure = timeout(PATIENCE, watcher.until("user_left")).await;
+        let departure = departure.unwrap_or_else(|_| panic!("only these left: {left:?}"));
+        left.push(departure["userId"].as_str().unwrap().to_owned());
     }
     left.sort();
     left.dedup();

@@ -21,16 +21,16 @@ use chatwright_server::{
 };
 use serde_json::json;
 use support::{
-    Client,
+    Client, PATIENCE,
     server::{self, Instance},
 };
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// A canary's round trip on a machine that does other things as well; undisturbed it is a millisecond.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(2);
 /// When all traces of an attack must be gone: the longest clock below, twice, and some air.
-const GONE_AFTER: Duration = Duration::from_secs(8);
+const GONE_AFTER: Duration = Duration::from_secs(12);
 
 /// A server, its canary and its attackers.
 struct Arena {
@@ -53,8 +53,8 @@ fn config() -> Config {
         engine: OxideRules {
             ping_interval: short,
             ping_timeout: Duration::from_secs(2),
-            connect_timeout: short,
-            upgrade_timeout: short,
+            connect_timeout: Duration::from_secs(2), // honest clients need that much when the machine does other things as well
+            upgrade_timeout: Duration::from_secs(1),
             ..OxideRules::default()
         },
         ..server::config()
@@ -76,7 +76,8 @@ impl Arena {
                 let began = Instant::now();
                 alice.emit("send_message", json!({"roomId": "canary", "message": number.to_string()})).await;
                 for client in [&mut bob, &mut alice] {
-                    assert_eq!(client.event("new_message").await["message"], number.to_string());
+                    let heard = timeout(PATIENCE, client.event("new_message")).await;
+                    assert_eq!(heard.expect("the canary's message came")["message"], number.to_string());
                 }
                 worst = worst.max(began.elapsed());
                 if stopped.run_until_cancelled(tokio::time::sleep(Duration::from_millis(5))).await.is_none() {

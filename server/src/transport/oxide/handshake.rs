@@ -134,6 +134,9 @@ impl Door {
 
 /// The engine's connect handler: runs after the CONNECT answer.
 pub(super) async fn entered(socket: SocketRef) {
+    if let Some(funnel) = socket.extensions.get::<Funnel>() {
+        funnel.entered();
+    }
     if let Some(Entered(sender)) = socket.extensions.remove::<Entered>()
         && let Some(sender) = sender.lock().await.take()
     {

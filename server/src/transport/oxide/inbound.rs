@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -36,6 +36,8 @@ struct Shared {
     sender: Mutex<Option<mpsc::Sender<RawEvent>>>,
     bytes: AtomicUsize,
     ended: OnceLock<EndReason>,
+    /// The client was inside at some time.
+    entered: AtomicBool,
 }
 
 struct RawEvent {
@@ -52,8 +54,12 @@ pub(super) struct Queue {
 impl Funnel {
     pub(super) fn new(events_max: usize, events_bytes_max: usize) -> (Self, Queue) {
         let (sender, receiver) = mpsc::channel(events_max);
-        let shared =
-            Arc::new(Shared { sender: Mutex::new(Some(sender)), bytes: AtomicUsize::new(0), ended: OnceLock::new() });
+        let shared = Arc::new(Shared {
+            sender: Mutex::new(Some(sender)),
+            bytes: AtomicUsize::new(0),
+            ended: OnceLock::new(),
+            entered: AtomicBool::new(false),
+        });
         (Self { shared: Arc::clone(&shared), events_bytes_max }, Queue { receiver, shared })
     }
 
@@ -61,6 +67,21 @@ impl Funnel {
     pub(super) fn close(&self, reason: EndReason) {
         let _ = self.shared.ended.set(reason);
         self.shared.sender.lock().expect("no code panics while it holds the sender").take();
+    }
+
+    /// The engine's connect handler has run.
+    pub(super) fn entered(&self) {
+        self.shared.entered.store(true, Ordering::Release);
+    }
+
+    /// Whether an event counts, given that the engine calls its socket `connected`. The engine says no in two cases: for a moment after
+    /// the CONNECT answer is out, when a quick client's first events come already; and after DISCONNECT, when events still come until its
+    /// handler has run, and must have no effect.
+    fn is_in(&self, connected: bool) -> bool {
+        if connected {
+            self.entered();
+        }
+        connected || !self.shared.entered.load(Ordering::Acquire)
     }
 
     fn put(&self, event: RawEvent) {
@@ -154,9 +175,8 @@ impl<A: Adapter> FromMessage<A> for Queued {
     type Error = AlreadyQueued;
 
     fn from_message(socket: Arc<Socket<A>>, mut value: Value, ack_id: Option<i64>) -> Result<Self, AlreadyQueued> {
-        // After DISCONNECT the engine still hands over what comes, until its handler has run: that has no effect any more.
-        if socket.connected()
-            && let Some(funnel) = socket.extensions.get::<Funnel>()
+        if let Some(funnel) = socket.extensions.get::<Funnel>()
+            && funnel.is_in(socket.connected())
         {
             let reply = ack_id.and_then(|_| reply(&socket, &mut value, ack_id));
             funnel.put(RawEvent { value, reply });
