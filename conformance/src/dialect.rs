@@ -43,6 +43,8 @@ pub struct Dialect {
     pub aliases: BTreeMap<String, Vec<String>>,
     /// What `use A, B in $room` does, by name.
     pub preambles: BTreeMap<String, Preamble>,
+    /// What `connects` means where the carrier has no handshake of its own (`websocket`): steps for `each`.
+    pub connect: Vec<Step>,
     /// What makes a connection known on a target that verifies nobody: played behind each CONNECT there.
     pub hello: Vec<Step>,
     /// What proves at the end that nothing more was on its way to `each`; empty: no such thing.
@@ -97,6 +99,8 @@ struct Written {
     #[serde(default)]
     preamble: BTreeMap<String, WrittenPreamble>,
     #[serde(default)]
+    connect: WrittenSteps,
+    #[serde(default)]
     hello: WrittenSteps,
     #[serde(default)]
     fence: WrittenSteps,
@@ -141,6 +145,7 @@ pub fn parse_dialect(file: &str, text: &str) -> Result<Dialect, DialectError> {
         let steps = steps(&format!("preamble.{name}"), &preamble.steps)?;
         preambles.insert(name.clone(), Preamble { params: preamble.params.clone(), steps });
     }
+    let connect = steps("connect", &written.connect.steps)?;
     let hello = steps("hello", &written.hello.steps)?;
     let fence = steps("fence", &written.fence.steps)?;
     let allow = steps("allow", &written.allow.steps)?;
@@ -155,6 +160,7 @@ pub fn parse_dialect(file: &str, text: &str) -> Result<Dialect, DialectError> {
         can: written.can,
         aliases: written.alias,
         preambles,
+        connect,
         hello,
         fence,
         allow,

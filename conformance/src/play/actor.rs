@@ -44,6 +44,8 @@ pub(super) struct Actor {
     pub(super) bytes: Vec<u8>,
     /// Its end was expected: what still ends is no surplus.
     pub(super) over: bool,
+    /// It speaks the dialect, and so the dialect's fence.
+    pub(super) speaks: bool,
     /// It has said who it is, where the target verifies nobody.
     pub(super) greeted: bool,
     /// What comes now answers the dialect's fence and is no business of `never` lines.
@@ -79,6 +81,7 @@ impl Actor {
             dialled: None,
             bytes: Vec::new(),
             over: false,
+            speaks: false,
             greeted: false,
             at_fence: false,
             lag: Duration::ZERO,
@@ -96,8 +99,14 @@ impl Actor {
         }
     }
 
+    /// Whether it is connected as the dialect's clients are, as far as is known.
+    pub(super) fn is_there(&mut self) -> bool {
+        self.speaks && !self.over && self.link().is_some()
+    }
+
     /// Cuts the connection and forgets what was on its way.
     pub(super) fn hang_up(&mut self) {
+        self.speaks = false;
         self.line = Line::None;
         self.decoder = None;
         self.inbox.clear();

@@ -1,7 +1,5 @@
 //! Steps that connect: Engine.IO sessions, namespaces, WebSockets, bare TCP.
 
-use std::time::Duration;
-
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, timeout};
@@ -15,6 +13,7 @@ use super::{
 use crate::{
     case::{ConnectOptions, ExpectMode, Payload, StepAct, Tail, Transport, eval, eval_text, eval_url},
     datum::Datum,
+    dialect::Carrier,
     target::{Address, Identity, show_duration},
     wire::{Decoder, Dial, Opening, Raw, connect_tcp, connect_websocket, nsp_part, open},
 };
@@ -91,7 +90,10 @@ impl Player<'_> {
         site: &Site,
     ) -> Go {
         let nsp = options.nsp.clone().unwrap_or_else(|| "/".to_owned());
-        let goes_on = how.aim != Aim::Opened && actor.decoder.is_some() && actor.link().is_some() && !actor.over;
+        if how.aim == Aim::Answered && self.stage.dialect.carrier == Carrier::WebSocket {
+            return self.connect_by_steps(actor, options, site).await;
+        }
+        let goes_on = how.aim != Aim::Opened && actor.is_there();
         self.recorder.sent(&actor.key, how.shown.split_once(' ').map_or(how.shown, |(_, act)| act), how.line);
         if !goes_on {
             actor.hang_up();
@@ -138,6 +140,21 @@ impl Player<'_> {
         }
         let about_that = options.auth.is_some() || self.case.needs.iter().any(|need| need == "identity=open");
         if about_that || options.nsp.is_some() { Ok(()) } else { self.greet(actor, site).await }
+    }
+
+    /// `connects` on a carrier without a handshake of its own.
+    async fn connect_by_steps(&mut self, actor: &mut Actor, options: &ConnectOptions, site: &Site) -> Go {
+        let dialect = self.stage.dialect;
+        for step in &dialect.connect {
+            let StepAct::Actor { does, .. } = &step.act else { continue };
+            let before = self.names.stand_in("each", Some(&actor.key));
+            let done = self.act_boxed(actor, does, step.line, site).await;
+            self.names.stand_in("each", before.as_deref());
+            done?;
+        }
+        actor.speaks = true;
+        actor.options = options.clone();
+        Ok(())
     }
 
     /// On a target that verifies nobody, a connection says once who it is.
@@ -203,7 +220,8 @@ impl Player<'_> {
             Ok(session) => {
                 self.names.fact(&actor.key, "sid", Datum::Text(session.sid.clone()));
                 self.names.fact(&actor.key, "open", session.open.clone());
-                actor.decoder = (how.aim != Aim::Opened).then(Decoder::default);
+                actor.speaks = how.aim != Aim::Opened;
+                actor.decoder = actor.speaks.then(Decoder::default);
                 actor.line = Line::Session(Box::new(session));
                 Ok(true)
             }
@@ -273,7 +291,7 @@ impl Player<'_> {
         let address = self.address(actor, dialling.on.unwrap_or("socket"))?;
         let base = address.path.clone();
         let to = Dial { address, window: dialling.window };
-        let patience = self.stage.deadline().max(Duration::from_secs(1));
+        let patience = self.patience(&Tail::default())?;
         let attempt = async {
             let Some(path) = dialling.path else {
                 return connect_tcp(&to).await.map(|link| (Some(link), None));

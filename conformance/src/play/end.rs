@@ -2,7 +2,7 @@
 
 use super::{
     Go, Phase, Player, Site, Stop,
-    actor::{Actor, Line},
+    actor::Actor,
     got::{Got, What},
     steps::actor_named,
     want::{Kind, Want},
@@ -46,7 +46,7 @@ impl Player<'_> {
     async fn fence(&mut self, key: &str) -> Go {
         let Some(actor) = self.actors.get_mut(key) else { return Ok(()) };
         actor.at_fence = true;
-        let fenceable = actor.decoder.is_some() && !actor.over && !actor.deaf && matches!(actor.line, Line::Session(_));
+        let fenceable = actor.is_there() && !actor.deaf;
         let steps = &self.stage.dialect.fence;
         if !fenceable || steps.is_empty() {
             return Ok(());
@@ -115,7 +115,7 @@ impl Player<'_> {
         while let Some(got) = actor.ready(&ears) {
             self.recorder.received(got.at, &actor.key, &got.to_string());
             self.refuse_broken(&got, &nothing, &site)?;
-            let judged = actor.decoder.is_some() && !actor.deaf;
+            let judged = actor.speaks && !actor.deaf;
             let expected_end = actor.over && (got.is_ending() || got.is_disconnect());
             if !judged || expected_end || self.is_allowed(actor, &got) || self.stands_by(actor, &got) {
                 self.refuse_never(actor, &got)?;

@@ -198,8 +198,7 @@ impl<'a> Player<'a> {
         };
         match (actor.user.as_str(), does) {
             ("each", Act::Connects(written, tail)) => {
-                let is_there = |actor: &mut Actor| actor.decoder.is_some() && actor.link().is_some() && !actor.over;
-                if self.actors.get_mut(&each.key()).is_some_and(is_there) {
+                if self.actors.get_mut(&each.key()).is_some_and(Actor::is_there) {
                     return self.greet_by_name(&each.key(), site).await;
                 }
                 let merged = if *options == ConnectOptions::default() { written } else { options };
