@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use crate::{
     case::{Case, Transport},
     dialect::Dialect,
-    outcome::{CaseReport, ClauseId, ClauseReport, Level, RunReport, Transcript},
+    outcome::{CaseReport, ClauseId, ClauseReport, Level, RunReport, Transcript, Verdict},
     plan::{Planned, filter, plan, wanted},
     play::{Ending, Played, Stage, play},
     suite::Suite,
@@ -241,8 +241,9 @@ impl Judge<'_> {
             levels: self.levels,
         };
         let played = play(one.case, &stage, one.bound.min(left)).await;
-        let doubt = (matches!(played.end, Ending::Failed(_)) && played.lag > LAG_MAX).then_some(played.lag);
+        let lag = played.lag;
         let report = self.judged(&one, played);
+        let doubt = (report.verdict == Verdict::Fail && lag > LAG_MAX).then_some(lag);
         Attempt { one, report, doubt }
     }
 
@@ -271,7 +272,7 @@ impl Judge<'_> {
     fn case_report(
         &self,
         one: &Planned,
-        verdict: crate::outcome::Verdict,
+        verdict: Verdict,
         reason: Option<String>,
         failure: Option<crate::outcome::Failure>,
         (transcript, elapsed): (Transcript, Duration),

@@ -1,6 +1,6 @@
 //! An actor while a case is played: its connection, what has arrived, and what may still come.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use tokio::{
     task::JoinHandle,
@@ -50,8 +50,6 @@ pub(super) struct Actor {
     pub(super) greeted: bool,
     /// What comes now answers the dialect's fence and is no business of `never` lines.
     pub(super) at_fence: bool,
-    /// How late the judge was to look at what had come, at worst.
-    pub(super) lag: Duration,
     /// It was told to stop reading: its stream cannot be judged to the end.
     pub(super) deaf: bool,
     pub(super) last_step: Instant,
@@ -84,7 +82,6 @@ impl Actor {
             speaks: false,
             greeted: false,
             at_fence: false,
-            lag: Duration::ZERO,
             deaf: false,
             last_step: Instant::now(),
             options: ConnectOptions::default(),
@@ -127,10 +124,7 @@ impl Actor {
             let arrival = match link.arrivals.try_recv() {
                 Ok(arrival) => arrival,
                 Err(_) => match timeout_at(deadline, link.arrivals.recv()).await {
-                    Ok(Some(arrival)) => {
-                        self.lag = self.lag.max(arrival.at.elapsed());
-                        arrival
-                    }
+                    Ok(Some(arrival)) => arrival,
                     Ok(None) => Arrival::now(Raw::End("the connection is gone".to_owned())),
                     Err(_) => return None,
                 },

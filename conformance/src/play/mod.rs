@@ -15,11 +15,14 @@ mod world;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use tokio::time::Instant;
 
 use self::{actor::Actor, names::Names, transcript::Recorder};
 use crate::{
@@ -28,6 +31,9 @@ use crate::{
     outcome::{ClauseId, Failure, Level, Phase, Transcript},
     target::{Subject, Target, Timing},
 };
+
+/// How often the judge looks whether it is late.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Where a case is played.
 pub(crate) struct Stage<'a> {
@@ -91,7 +97,11 @@ type Go<T = ()> = Result<T, Stop>;
 pub(crate) async fn play(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
     let seed = seed_of(stage.seed, &case.name, stage.transport);
     let mut player = Player::new(case, stage, seed);
-    let outcome = tokio::time::timeout(bound, player.run()).await;
+    let late = AtomicU64::new(0);
+    let outcome = tokio::select! {
+        outcome = tokio::time::timeout(bound, player.run()) => outcome,
+        never = watch_clock(&late) => match never {},
+    };
     player.restore_world().await;
     player.drain();
     let end = match outcome {
@@ -101,8 +111,17 @@ pub(crate) async fn play(case: &Case, stage: &Stage<'_>, bound: Duration) -> Pla
         Err(_) => Ending::Failed(Box::new(player.out_of_time(bound))),
     };
     let elapsed = player.recorder.elapsed();
-    let lag = player.actors.values().map(|actor| actor.lag).fold(player.lag, Duration::max);
+    let lag = Duration::from_millis(late.into_inner());
     Played { transcript: player.recorder.finish(), elapsed, lag, end }
+}
+
+/// Measures in the case's own task how much later than asked the judge gets to do things, at worst.
+async fn watch_clock(late: &AtomicU64) -> Infallible {
+    loop {
+        let due = Instant::now() + TICK;
+        tokio::time::sleep_until(due).await;
+        late.fetch_max(u64::try_from(due.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 /// A seed of its own for each case and transport, so that one case alone replays as it did among others (FNV-1a).
@@ -127,8 +146,6 @@ struct Player<'a> {
     scripted: BTreeSet<Option<String>>,
     /// The line that is being played.
     line: u32,
-    /// How much longer than asked a wait took, at worst.
-    lag: Duration,
 }
 
 /// Where in a case a step stands, for its failure.
@@ -171,7 +188,6 @@ impl<'a> Player<'a> {
             disturbed: BTreeMap::new(),
             scripted: BTreeSet::new(),
             line: 1,
-            lag: Duration::ZERO,
         }
     }
 

@@ -97,9 +97,7 @@ impl<'a> Player<'a> {
             StepAct::Actor { actor, does } => self.play_act(actor, does, step.line, site).await,
             StepAct::Wait(span) => {
                 let length = self.span(span)?;
-                let until = Instant::now() + length;
-                tokio::time::sleep_until(until).await;
-                self.lag = self.lag.max(until.elapsed());
+                tokio::time::sleep(length).await;
                 Ok(())
             }
             StepAct::Repeat { name, from, to, steps } => {
