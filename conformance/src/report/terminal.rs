@@ -272,7 +272,7 @@ impl Page<'_> {
         self.line("");
         let heading = self.paint(
             Role::Doubtful,
-            format!("unproven: no wrong server is known that these {} cases catch", unproven.len()),
+            format!("unproven, for no wrong server is known that they catch: {}", unproven.len()),
         );
         self.line(heading);
         self.name_list(unproven.into_iter());

@@ -84,7 +84,7 @@ fn the_terminal_report_says_what_matters_and_ends_with_the_counts() {
         "  rooms/joining/once  rooms/3.7: item 2: surplus\n",
         "known failures\n  rooms/history/late  no history before the next release\n",
         "not run\n  needs backend=redis: 1\n    rooms/outage/redis\n",
-        "unproven: no wrong server is known that these 1 cases catch\n    engine-io/polling/unknown-sid\n",
+        "unproven, for no wrong server is known that they catch: 1\n    engine-io/polling/unknown-sid\n",
         "wire MUST clauses: 5 of 6 named by cases (83 %), 2 held, 2 broken\n",
         "deployment clauses: 0 of 1 named by probes (0 %), 0 held, 0 broken\n",
     ] {
@@ -93,6 +93,15 @@ fn the_terminal_report_says_what_matters_and_ends_with_the_counts() {
     assert!(text.ends_with("\n3 passed, 2 failed, 1 not run\n"));
     assert!(!text.contains('\u{1b}'));
     assert!(terminal::render(&sample::report(), &terminal::Ansi).contains("\u{1b}[1;31mFAIL\u{1b}[0m"));
+}
+
+#[test]
+fn what_a_server_says_does_not_steer_the_terminal() {
+    let mut report = sample::report();
+    let failed = report.cases.iter_mut().find(|case| case.verdict == Verdict::Fail).expect("one");
+    failed.failure.as_mut().expect("it failed").got = "\u{1b}[2Jgone\u{7}".to_owned();
+    let text = terminal::render(&report, &terminal::Plain);
+    assert!(text.contains("got       \\u{1b}[2Jgone\\u{7}\n") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[test]

@@ -67,10 +67,23 @@ pub fn transcript_line(entry: &Entry) -> String {
     }
 }
 
-/// A text of at most so many characters, with a word on what was left out.
+/// A text of at most so many characters, with a word on what was left out. What a server says must not steer the reader's
+/// terminal: control characters are shown, not sent.
 pub(super) fn clipped(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{} … (+{} bytes)", &text[..at], text.len() - at),
+    let (shown, left_out) = match text.char_indices().nth(chars_max) {
+        None => (text, 0),
+        Some((at, _)) => (&text[..at], text.len() - at),
+    };
+    let mut clean = String::with_capacity(shown.len());
+    for c in shown.chars() {
+        if c.is_control() && c != '\n' {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
     }
+    if left_out > 0 {
+        clean.push_str(&format!(" … (+{left_out} bytes)"));
+    }
+    clean
 }
