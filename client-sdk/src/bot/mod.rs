@@ -119,7 +119,7 @@ impl Bot {
     }
 
     /// Sends a message and waits until it is confirmed, as the dialect confirms: by its echo, an acknowledgement or an event. What else
-    /// happens meanwhile is kept for [`Bot::next_event`].
+    /// happens meanwhile is kept for [`Bot::next_event`]. While the bot is away this waits for its return, however long that takes.
     ///
     /// # Errors
     /// [`AskError`]: refused, unknown, too late, not in the room, too much under way, stranded.
