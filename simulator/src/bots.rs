@@ -56,10 +56,9 @@ pub(crate) struct Bot {
     task: JoinHandle<()>,
 }
 
-struct Order {
-    op: usize,
-    room: RoomId,
-    text: String,
+enum Order {
+    Post { op: usize, room: RoomId, text: String },
+    Quit,
 }
 
 impl Bot {
@@ -92,14 +91,22 @@ impl Bot {
     /// Sends a message; what becomes of it stands in the history.
     pub(crate) fn send(&self, op: usize, room: &str, text: &str) {
         self.recorder.record(What::Invoked { op });
-        let order = Order { op, room: room.into(), text: text.to_owned() };
+        let order = Order::Post { op, room: room.into(), text: text.to_owned() };
         if self.orders.try_send(order).is_err() {
             self.recorder.record(What::Refused { op, reason: format!("bot {} takes no more orders", self.index + 1) });
         }
     }
 
-    /// Ends its work.
-    pub(crate) fn stop(self) {
+    /// Goes for good, without a word to anybody; what it does not know by then it will never know.
+    pub(crate) fn quit(&self) {
+        // A bot that takes no orders any more has gone already.
+        let _ = self.orders.try_send(Order::Quit);
+    }
+}
+
+/// A run that ends, however it ends, leaves no bot behind.
+impl Drop for Bot {
+    fn drop(&mut self) {
         self.task.abort();
     }
 }
@@ -116,7 +123,8 @@ impl Worker {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => self.post(order),
+                    Some(Order::Post { op, room, text }) => self.post(op, &room, &text),
+                    Some(Order::Quit) => return self.quit(),
                     None => return,
                 },
                 event = self.client.next_event() => match event {
@@ -127,12 +135,19 @@ impl Worker {
         }
     }
 
-    fn post(&mut self, order: Order) {
-        match self.client.post(&order.room, &order.text) {
+    fn post(&mut self, op: usize, room: &RoomId, text: &str) {
+        match self.client.post(room, text) {
             Ok(ticket) => {
-                self.under_way.insert(ticket, order.op);
+                self.under_way.insert(ticket, op);
             }
-            Err(error) => self.recorder.record(What::Refused { op: order.op, reason: error.to_string() }),
+            Err(error) => self.recorder.record(What::Refused { op, reason: error.to_string() }),
+        }
+    }
+
+    fn quit(self) {
+        self.recorder.record(What::Offline { bot: self.bot, reason: "quits".to_owned() });
+        for op in self.under_way.into_values() {
+            self.recorder.record(What::Unknown { op, reason: "its sender is gone".to_owned() });
         }
     }
 

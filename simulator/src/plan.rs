@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::schedule::Schedule;
+use crate::schedule::{FaultKind, Place, Schedule};
 
 /// The generator of traffic is this stream of the seed, so that other draws do not move it.
 const TRAFFIC_STREAM: u64 = 2;
@@ -38,6 +38,8 @@ pub struct BotPlan {
     pub instance: usize,
     /// The rooms that it is a member of, by index into [`Plan::rooms`].
     pub rooms: Vec<usize>,
+    /// When it goes for good, without a word: together with its instance, which cannot tell anybody. Nobody may see it any more in the end.
+    pub quits_ms: Option<u64>,
 }
 
 /// One message.
@@ -59,19 +61,26 @@ impl Plan {
     pub fn draw(schedule: &Schedule, history_kept: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(schedule.seed);
         random.set_stream(TRAFFIC_STREAM);
-        let bots: Vec<BotPlan> = (0..schedule.instances * BOTS_PER_INSTANCE)
+        let mut bots: Vec<BotPlan> = (0..schedule.instances * BOTS_PER_INSTANCE)
             .map(|index| BotPlan {
                 user: format!("bot-{}", index + 1),
                 instance: index / BOTS_PER_INSTANCE + 1,
                 rooms: (0..ROOMS).filter(|room| room % BOTS_PER_INSTANCE != index % BOTS_PER_INSTANCE).collect(),
+                quits_ms: None,
             })
             .collect();
+        if let Some((instance, at_ms)) = first_kill(schedule) {
+            let one = (instance - 1) * BOTS_PER_INSTANCE + random.random_range(0..BOTS_PER_INSTANCE);
+            bots[one].quits_ms = Some(at_ms);
+        }
         let gap_ms = 1_000 / SENDS_PER_SECOND;
         let sends = (0..schedule.seconds * SENDS_PER_SECOND)
             .map(|number| {
-                let bot = random.random_range(0..bots.len());
-                let room = bots[bot].rooms[random.random_range(0..bots[bot].rooms.len())];
                 let at_ms = number * gap_ms + random.random_range(0..gap_ms);
+                let talking: Vec<usize> =
+                    (0..bots.len()).filter(|bot| bots[*bot].quits_ms.is_none_or(|quits| at_ms < quits)).collect();
+                let bot = talking[random.random_range(0..talking.len())];
+                let room = bots[bot].rooms[random.random_range(0..bots[bot].rooms.len())];
                 SendPlan { at_ms, bot, room, text: format!("m{number} from {}", bots[bot].user) }
             })
             .collect();
@@ -83,6 +92,14 @@ impl Plan {
     pub fn members(&self, room: usize) -> impl Iterator<Item = usize> {
         self.bots.iter().enumerate().filter(move |(_, bot)| bot.rooms.contains(&room)).map(|(index, _)| index)
     }
+}
+
+/// The first instance that dies without a word, and when.
+fn first_kill(schedule: &Schedule) -> Option<(usize, u64)> {
+    schedule.faults.iter().find_map(|fault| match (&fault.target, fault.fault) {
+        (Place::Instance(number), FaultKind::Kill) => Some((*number, fault.at_ms)),
+        (Place::Instance(_) | Place::Redis, FaultKind::Kill | FaultKind::Restart | FaultKind::Pause) => None,
+    })
 }
 
 #[cfg(test)]
@@ -111,6 +128,22 @@ mod tests {
                 assert_eq!(at.len(), instances, "room {room}");
                 assert!(plan.members(room).count() < plan.bots.len(), "room {room} has no outsider");
             }
+        }
+    }
+
+    #[test]
+    fn one_bot_of_the_killed_instance_goes_with_it_and_sends_nothing_afterwards() {
+        for seed in 0..50 {
+            let schedule = Schedule::draw(seed, 3, 12, true).expect("in bounds");
+            let kill = schedule.faults.iter().find(|fault| fault.fault == FaultKind::Kill).expect("it is drawn");
+            let plan = Plan::draw(&schedule, 1_000);
+            let quitters: Vec<usize> = (0..plan.bots.len()).filter(|bot| plan.bots[*bot].quits_ms.is_some()).collect();
+            let [quitter] = quitters[..] else { panic!("{quitters:?}") };
+            assert_eq!(
+                (Place::Instance(plan.bots[quitter].instance), plan.bots[quitter].quits_ms),
+                (kill.target.clone(), Some(kill.at_ms))
+            );
+            assert!(plan.sends.iter().all(|send| send.bot != quitter || send.at_ms < kill.at_ms));
         }
     }
 }

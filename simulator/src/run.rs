@@ -137,9 +137,7 @@ impl Cluster {
         self.recorder.record(What::Healed);
         self.observer.progress(&Progress::Healed);
         self.converge().await;
-        for bot in bots {
-            bot.stop();
-        }
+        drop(bots);
         Ok(trouble)
     }
 
@@ -181,10 +179,17 @@ impl Cluster {
         self.target.tokens.as_ref().map(|tokens| tokens.valid(&user))
     }
 
-    /// Sends each message at its time, whether earlier ones were confirmed or not.
+    /// Sends each message at its time, whether earlier ones were confirmed or not. Who quits goes at his.
     async fn talk(&self, zero: Instant, bots: &[Bot]) {
         for (op, send) in self.plan.sends.iter().enumerate() {
             tokio::time::sleep_until((zero + Duration::from_millis(send.at_ms)).into()).await;
+            let due = self
+                .plan
+                .bots
+                .iter()
+                .zip(bots)
+                .filter(|(plan, _)| plan.quits_ms.is_some_and(|quits| quits <= send.at_ms));
+            due.for_each(|(_, bot)| bot.quit());
             bots[send.bot].send(op, &self.plan.rooms[send.room], &send.text);
         }
         tokio::time::sleep_until((zero + Duration::from_secs(self.schedule.seconds)).into()).await;

@@ -95,13 +95,10 @@ struct Workspace {
 
 impl Workspace {
     fn load() -> Self {
-        let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-            .current_dir(root())
-            .output()
-            .expect("cargo runs");
-        assert!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
-        let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON");
+        // Only this platform's packages are surely on the disk.
+        let platform = ["--filter-platform", &host()];
+        let output = cargo(&[&["metadata", "--format-version", "1", "--locked", "--offline"], &platform[..]].concat());
+        let metadata: Value = serde_json::from_str(&output).expect("cargo metadata writes JSON");
         let packages = list(&metadata["packages"]);
         let names: BTreeMap<&str, &str> =
             packages.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
@@ -144,6 +141,18 @@ impl Workspace {
         }
         seen.into_iter().map(|id| self.graph[id].0.clone()).collect()
     }
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "cargo {arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo writes UTF-8")
+}
+
+/// The platform that this runs on, such as `x86_64-unknown-linux-gnu`.
+fn host() -> String {
+    let version = cargo(&["-vV"]);
+    version.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo -vV names its host").to_owned()
 }
 
 fn normal_dependencies(node: &Value) -> Vec<String> {

@@ -10,7 +10,7 @@ const BESIDE_THE_MAP: [&str; 5] = ["Cargo.lock", "rust-toolchain.toml", "LICENSE
 #[test]
 fn the_tree_in_the_readme_is_the_tree_on_disk() {
     let map = map_paths(&read("README.md".as_ref()));
-    assert!(map.len() > 7, "the README has no fenced block under `## Map`, or it is nearly empty: {map:?}");
+    assert!(map.len() > 7, "the README has no indented block under `## Map`, or it is nearly empty: {map:?}");
     none("on the map, not on disk", map.iter().filter(|path| !root().join(path).exists()).cloned());
     let on_disk =
         std::fs::read_dir(root()).expect("the root is readable").map(|entry| entry.expect("readable").file_name());
@@ -23,20 +23,21 @@ fn the_tree_in_the_readme_is_the_tree_on_disk() {
 
 #[test]
 fn a_map_is_read_with_its_nested_lines() {
-    let readme = "## Map\n\nwords\n\n```\nserver/     the server\n    src/  code\n        lib.rs\nREADME.md\n```\n```\nother/\n```";
+    let readme =
+        "## Map\n\n    server     the server\n      src/  code\n          lib.rs\n    README.md\n\nwords\n\n    other";
     let expected = ["server", "server/src", "server/src/lib.rs", "README.md"];
     assert_eq!(map_paths(readme), expected.into_iter().map(str::to_owned).collect());
 }
 
-/// The paths of the first fenced block below the heading `## Map`: the first word of each line, below the less indented line above it.
+/// The paths of the indented block below the heading `## Map`: the first word of each line, below the less indented line above it.
 fn map_paths(readme: &str) -> BTreeSet<String> {
-    let below = readme.split_once("\n## Map").or(readme.split_once("## Map")).map_or("", |(_, below)| below);
-    let block = below.split("```").nth(1).unwrap_or_default();
+    let below = readme.split_once("## Map\n").map_or("", |(_, below)| below);
+    let block = below.trim_start_matches('\n').lines().take_while(|line| line.starts_with("    "));
     let mut parents: Vec<(usize, String)> = Vec::new();
     let mut paths = BTreeSet::new();
-    for line in block.lines().skip(1) {
-        let Some(name) = line.split_whitespace().find(|word| word.contains(char::is_alphanumeric)) else { continue };
-        let indent = line.chars().take_while(|letter| !letter.is_alphanumeric() && *letter != '.').count();
+    for line in block {
+        let Some(name) = line.split_whitespace().next() else { continue };
+        let indent = line.len() - line.trim_start().len();
         parents.retain(|(outer, _)| *outer < indent);
         let name = name.trim_end_matches('/');
         let path = parents.last().map_or_else(|| name.to_owned(), |(_, parent)| format!("{parent}/{name}"));

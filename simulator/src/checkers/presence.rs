@@ -5,13 +5,15 @@ use crate::facts::Facts;
 
 /// A bot did not come back, or an instance's last word about a room is not the list of its members.
 pub(super) fn converged(facts: &Facts<'_>) -> Vec<Finding> {
-    let away = (0..facts.plan.bots.len()).filter(|bot| !facts.is_there_at_the_end(*bot));
+    let stays = |bot: &usize| facts.plan.bots[*bot].quits_ms.is_none();
+    let away = (0..facts.plan.bots.len()).filter(stays).filter(|bot| !facts.is_there_at_the_end(*bot));
     let mut findings: Vec<Finding> = away
         .map(|bot| Finding { text: format!("{} did not come back", facts.name(bot)), op: None, bot: Some(bot) })
         .collect();
     for room in 0..facts.plan.rooms.len() {
         let name = &facts.plan.rooms[room];
-        let mut expected: Vec<&str> = facts.plan.members(room).map(|bot| facts.plan.bots[bot].user.as_str()).collect();
+        let mut expected: Vec<&str> =
+            facts.plan.members(room).filter(stays).map(|bot| facts.plan.bots[bot].user.as_str()).collect();
         expected.sort_unstable();
         for instance in 1..=facts.schedule.instances {
             let text = match facts.rosters.get(&(instance, room)) {
@@ -52,5 +54,15 @@ mod tests {
         let mut story = Story::good();
         story.append(What::Offline { bot: 2, reason: "transport closed".to_owned() });
         assert_eq!(story.broken(), ["presence"]);
+    }
+
+    #[test]
+    fn who_went_for_good_must_be_gone_from_every_roster() {
+        let mut story = Story::good();
+        story.quits(2);
+        assert_eq!(story.broken(), ["presence"]);
+        let gone = story.plan.bots[2].user.clone();
+        story.edit_rosters(|_, users| users.retain(|user| *user != gone));
+        assert!(story.broken().is_empty());
     }
 }

@@ -231,6 +231,12 @@ impl Story {
         }
     }
 
+    /// A bot goes for good when everything has been said.
+    pub(crate) fn quits(&mut self, bot: usize) {
+        self.plan.bots[bot].quits_ms = Some(self.schedule.seconds * 1_000);
+        self.append(What::Offline { bot, reason: "quits".to_owned() });
+    }
+
     pub(crate) fn silence_instance(&mut self, silent: usize) {
         self.records.retain(|record| !matches!(record.what, What::Roster { instance, .. } | What::Stored { instance, .. } if instance == silent));
     }
