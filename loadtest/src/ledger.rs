@@ -103,7 +103,7 @@ impl Counts {
 
 impl Ledger {
     /// An account for a connection that shares its room with these senders (itself among them, where the dialect echoes); each sends at most
-    /// `sends_max` messages.
+    /// the number beside it.
     pub fn new(run: u32, senders: impl IntoIterator<Item = (ConnectionIndex, u32)>) -> Self {
         let seen = senders
             .into_iter()
@@ -136,6 +136,13 @@ impl Ledger {
         }
         seen.highest = Some(stamp.number);
         Delivery::First
+    }
+
+    /// Whether everything that can be expected has arrived.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let expected: u64 = self.seen.values().map(|seen| u64::from(seen.expected)).sum();
+        self.counts.delivered >= expected
     }
 
     /// Closes the account, given how many messages each sender really sent.

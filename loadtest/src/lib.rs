@@ -17,4 +17,8 @@ pub mod ledger;
 pub mod plan;
 pub mod report;
 pub mod requirement;
+mod run;
+mod scenario;
 pub mod verdict;
+
+pub use run::{Config, Error, Observer, Progress, run};

@@ -14,7 +14,10 @@ use chatwright_conformance::{
     suite::Suite,
 };
 
-pub(crate) use self::{explain::cases, sources::not_loopback};
+pub(crate) use self::{
+    explain::cases,
+    sources::{not_loopback, running},
+};
 use crate::{
     args::{CheckArgs, Global, Transport},
     exit::{Outcome, UseError},

@@ -2,12 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{PERCENTILES, Report, duration_words, plot};
-use crate::{
-    latency::Series,
-    requirement::Figure,
-    verdict::{Judged, Verdict},
-};
+use super::{PERCENTILES, Report, figure_words, micros_words, plot, verdict_word};
+use crate::{latency::Series, requirement::Figure, verdict::Judged};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -61,8 +57,8 @@ fn head(report: &Report) -> Markup {
             (tile("messages sent", &report.sent.to_string()))
             (tile("delivered", &report.counts.delivered.to_string()))
             (tile("lost", &report.counts.lost.to_string()))
-            (tile("p50", &micros(deliver.value_at_percentile(50.0))))
-            (tile("p99", &micros(deliver.value_at_percentile(99.0))))
+            (tile("p50", &micros_words(deliver.value_at_percentile(50.0))))
+            (tile("p99", &micros_words(deliver.value_at_percentile(99.0))))
         }
     }
 }
@@ -114,9 +110,9 @@ fn account(report: &Report) -> Markup {
                 (report.connections_planned) " connections in rooms of " (report.room_size) ", " (report.rate) " messages/s planned for "
                 (report.planned_seconds) " s; took " (format!("{:.1}", report.elapsed_seconds)) " s."
                 @if let Some(cpu) = report.generator_cpu { " Generator: " (format!("{:.0}", cpu * 100.0)) " % of all processors." }
-                @if let Some(usage) = report.target_usage {
-                    " Target: " (format!("{:.2}", usage.cpu_seconds)) " s of processor time, " (usage.resident_bytes / 1024 / 1024) " MiB resident."
-                }
+            }
+            @for (trouble, connections) in &report.troubles {
+                p .reason { (trouble) " (" (connections) " connections)" }
             }
         }
     }
@@ -140,7 +136,7 @@ fn series(report: &Report) -> Markup {
                         tr {
                             td { (name) }
                             td .number { (total.len()) }
-                            @for percent in PERCENTILES { td .number { (if total.is_empty() { "–".to_owned() } else { micros(total.value_at_percentile(percent)) }) } }
+                            @for percent in PERCENTILES { td .number { (if total.is_empty() { "–".to_owned() } else { micros_words(total.value_at_percentile(percent)) }) } }
                         }
                     }
                 }
@@ -153,32 +149,9 @@ fn percentile_name(percent: f64) -> String {
     if percent >= 100.0 { "max".to_owned() } else { format!("p{percent}") }
 }
 
-fn figure_words(figure: Figure, value: f64) -> String {
-    match figure {
-        Figure::Percentile(_) | Figure::Max => duration_words(value),
-        Figure::Connected => format!("{value:.2} %"),
-        Figure::Deliveries => format!("{value:.0}/s"),
-        Figure::Lost | Figure::Duplicated | Figure::OutOfOrder | Figure::Leaked => format!("{value:.0}"),
-    }
-}
-
 fn interval_words(figure: Figure, judged: &Judged) -> String {
     judged.interval.map_or_else(
         || "exact".to_owned(),
         |(low, high)| format!("{} to {}", figure_words(figure, low), figure_words(figure, high)),
     )
-}
-
-fn micros(micros: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of at most a minute")]
-    duration_words(micros as f64)
-}
-
-fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail => "fail",
-        Verdict::Inconclusive => "inconclusive",
-        Verdict::Invalid => "invalid",
-    }
 }

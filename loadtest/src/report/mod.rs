@@ -3,13 +3,15 @@
 mod html;
 mod plot;
 
+use std::{collections::BTreeMap, fmt};
+
 use serde::Serialize;
 
 use crate::{
     latency::{Measured, Series},
     ledger::Counts,
     requirement::{Figure, Requirement},
-    verdict::Judgement,
+    verdict::{Judgement, Verdict},
 };
 
 /// Everything about a finished run.
@@ -45,21 +47,12 @@ pub struct Report {
     pub measured: Measured,
     /// Share of all processors that the generator used.
     pub generator_cpu: Option<f64>,
-    /// The target's processor seconds and resident bytes at the end, where its process is known.
-    pub target_usage: Option<Usage>,
+    /// What went wrong with connections, and with how many.
+    pub troubles: BTreeMap<String, u64>,
     /// The requirements as typed.
     pub requirements: Vec<Requirement>,
     /// The verdict.
     pub judgement: Judgement,
-}
-
-/// What the target's process used during the measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Usage {
-    /// User and system time in seconds.
-    pub cpu_seconds: f64,
-    /// Resident memory at the end, in bytes.
-    pub resident_bytes: u64,
 }
 
 /// The percentiles that tables show.
@@ -83,7 +76,7 @@ struct JsonReport<'a> {
     /// Microseconds by series and percentile.
     latency_us: Vec<JsonSeries>,
     generator_cpu: Option<f64>,
-    target_usage: Option<Usage>,
+    troubles: &'a BTreeMap<String, u64>,
     judgement: &'a Judgement,
 }
 
@@ -125,7 +118,7 @@ impl Report {
             counts: self.counts,
             latency_us,
             generator_cpu: self.generator_cpu,
-            target_usage: self.target_usage,
+            troubles: &self.troubles,
             judgement: &self.judgement,
         };
         serde_json::to_string_pretty(&json).expect("numbers and strings always serialise")
@@ -153,6 +146,81 @@ impl Report {
             })
             .collect()
     }
+}
+
+impl fmt::Display for Report {
+    /// What a reader of a terminal wants: the account, the latencies, each requirement, the verdict.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: {} of {} connections in rooms of {}, {} messages in {:.1} s",
+            self.target,
+            self.connections_made,
+            self.connections_planned,
+            self.room_size,
+            self.sent,
+            self.elapsed_seconds
+        )?;
+        let counts = self.counts;
+        writeln!(
+            f,
+            "deliveries  {} of {} expected; {} lost, {} duplicated, {} out of order, {} leaked",
+            counts.delivered, counts.expected, counts.lost, counts.duplicated, counts.out_of_order, counts.leaked
+        )?;
+        for (name, series) in
+            [("delivery", Series::Deliver), ("send lag", Series::SendLag), ("connect", Series::Connect)]
+        {
+            let total = self.measured.total(series);
+            write!(f, "{name:<10}")?;
+            for percent in PERCENTILES {
+                let name = if percent >= 100.0 { "max".to_owned() } else { format!("p{percent}") };
+                write!(f, "  {name} {}", micros_words(total.value_at_percentile(percent)))?;
+            }
+            writeln!(f)?;
+        }
+        for (trouble, connections) in &self.troubles {
+            writeln!(f, "trouble     {trouble} ({connections} connections)")?;
+        }
+        for reason in &self.judgement.invalid {
+            writeln!(f, "invalid     {reason}")?;
+        }
+        for (judged, requirement) in self.judgement.requirements.iter().zip(&self.requirements) {
+            writeln!(
+                f,
+                "{:<12} {:<16} measured {}",
+                verdict_word(judged.verdict),
+                judged.requirement,
+                figure_words(requirement.figure, judged.value)
+            )?;
+        }
+        write!(f, "seed {}; again: {}\n{}", self.seed, self.replay, verdict_word(self.judgement.verdict).to_uppercase())
+    }
+}
+
+/// A verdict in one word.
+pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::Invalid => "invalid",
+    }
+}
+
+/// A figure with its unit.
+pub(crate) fn figure_words(figure: Figure, value: f64) -> String {
+    match figure {
+        Figure::Percentile(_) | Figure::Max => duration_words(value),
+        Figure::Connected => format!("{value:.2} %"),
+        Figure::Deliveries => format!("{value:.0}/s"),
+        Figure::Lost | Figure::Duplicated | Figure::OutOfOrder | Figure::Leaked => format!("{value:.0}"),
+    }
+}
+
+/// [`duration_words`] of a histogram's value.
+#[expect(clippy::cast_precision_loss, reason = "microseconds of at most a minute")]
+pub(crate) fn micros_words(micros: u64) -> String {
+    duration_words(micros as f64)
 }
 
 /// Microseconds for people: `840 µs`, `12.3 ms`, `1.20 s`.

@@ -47,7 +47,7 @@ pub(crate) fn sample() -> Report {
         counts,
         measured,
         generator_cpu: Some(0.31),
-        target_usage: Some(Usage { cpu_seconds: 1.5, resident_bytes: 30 << 20 }),
+        troubles: BTreeMap::from([("connect: refused".to_owned(), 2)]),
         requirements,
         judgement,
     }

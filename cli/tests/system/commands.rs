@@ -1,0 +1,142 @@
+//! Each command does its main job, from the outside: what it prints, what it leaves, how it ends.
+
+use std::{io::Write as _, process::Stdio};
+
+use crate::support::{SECRET, Served, chatwright, ends_with, fixtures, have_node, text, token};
+
+#[test]
+fn check_passes_the_reference_server_and_leaves_its_reports() {
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    let output = chatwright().args(["check", "--seed", "1"]).current_dir(dir.path()).output().expect("the binary runs");
+    ends_with(&output, 0);
+    let said = text(&output.stdout);
+    let last = said.trim_end().lines().last().unwrap_or_default();
+    assert!(last.contains(" passed, 0 failed"), "the last line counts: {last}");
+    for file in ["report.html", "report.json", "junit.xml"] {
+        assert!(dir.path().join("chatwright-report").join(file).is_file(), "{file} is left");
+    }
+}
+
+#[test]
+fn check_judges_a_stranger_that_it_starts_and_stops() {
+    if !have_node(&fixtures().join("targets/rooms-node")) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    let target = fixtures().join("targets/rooms-node/target.toml");
+    let output =
+        chatwright().args(["check", "--target"]).arg(target).current_dir(dir.path()).output().expect("the binary runs");
+    ends_with(&output, 0);
+}
+
+#[test]
+fn check_judges_a_running_server_by_its_url() {
+    let server = Served::start(&[]);
+    let output = chatwright()
+        .args([
+            "--json",
+            "check",
+            "--no-report",
+            "--url",
+            &server.url,
+            "--secret",
+            SECRET,
+            "--filter",
+            "rooms/messages/*",
+        ])
+        .output()
+        .expect("the binary runs");
+    ends_with(&output, 0);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(report["cases"].as_array().is_some_and(|cases| cases.len() > 3), "several cases were played");
+}
+
+#[test]
+fn a_case_of_ones_own_fails_with_exit_1_and_says_what_came() {
+    let server = Served::start(&[]);
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    let case = dir.path().join("own.case");
+    let text_of_case = "# A message is echoed as something else.\nclause rooms/5.4\nuse alice in $room\n\
+                        alice > send_message {\"roomId\": $room, \"message\": \"hi\"}\nalice < new_message {\"message\": \"ho\"}\n";
+    std::fs::write(&case, text_of_case).expect("a scratch file");
+    let output = chatwright()
+        .args(["check", "--no-report", "--url", &server.url, "--secret", SECRET, "--cases"])
+        .arg(&case)
+        .output()
+        .expect("the binary runs");
+    ends_with(&output, 1);
+    let said = text(&output.stdout);
+    for part in ["rooms/5.4", "\"ho\"", "\"hi\"", "0 passed, 1 failed"] {
+        assert!(said.contains(part), "{part} is said:\n{said}");
+    }
+}
+
+#[test]
+fn explain_gives_the_clause_in_words_and_cases_are_data() {
+    let cases = chatwright().args(["cases", "--json"]).output().expect("the binary runs");
+    ends_with(&cases, 0);
+    let cases: serde_json::Value = serde_json::from_slice(&cases.stdout).expect("JSON");
+    let first = cases[0]["name"].as_str().expect("a name");
+    let explained = chatwright().args(["check", "--explain", first]).output().expect("the binary runs");
+    ends_with(&explained, 0);
+    assert!(text(&explained.stdout).contains("clause "), "the case itself is shown");
+}
+
+#[test]
+fn load_accounts_for_every_message() {
+    let server = Served::start(&[]);
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    let output = chatwright()
+        .args(["--json", "load", "--url", &server.url, "--secret", SECRET])
+        .args([
+            "--connections",
+            "50",
+            "--rate",
+            "50",
+            "--seconds",
+            "3",
+            "--require",
+            "lost=0",
+            "--require",
+            "duplicated=0",
+        ])
+        .current_dir(dir.path())
+        .output()
+        .expect("the binary runs");
+    ends_with(&output, 0);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["sent"], 150);
+    assert_eq!(report["counts"]["delivered"], 1500);
+    assert!(dir.path().join("chatwright-report/load.html").is_file());
+}
+
+#[test]
+fn chat_sends_what_is_typed_and_shows_what_comes() {
+    let server = Served::start(&[]);
+    let mut child = chatwright()
+        .args(["chat", &server.url, "--user", "alice", "--token", &token("alice")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    child.stdin.take().expect("piped").write_all(b"hello there\n").expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    ends_with(&output, 0);
+    assert!(text(&output.stdout).contains("alice  hello there"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn serve_ends_in_good_order_on_sigterm() {
+    let server = Served::start(&[]);
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in ["serve", "check", "sim", "load", "chat", "token", "cases", "completions"] {
+        let output = chatwright().args([command, "--help"]).output().expect("the binary runs");
+        ends_with(&output, 0);
+        assert!(text(&output.stdout).contains(&format!("chatwright {command}")), "{command} shows an example");
+    }
+}

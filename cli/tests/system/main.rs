@@ -1,0 +1,5 @@
+//! The whole system from the outside: the binary, as users and the official clients meet it.
+
+mod commands;
+mod interop;
+mod support;

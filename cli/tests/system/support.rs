@@ -1,0 +1,105 @@
+//! What tests of the whole system share: the binary, a running server, and honesty about what is missing.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+/// The secret of servers started here.
+pub(crate) const SECRET: &str = "a secret of the tests";
+
+/// The binary, without what the surroundings might tell it.
+pub(crate) fn chatwright() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chatwright"));
+    command.env("NO_COLOR", "1").env_remove("CHATWRIGHT_SECRET").env_remove("CHATWRIGHT_TOKEN").env_remove("PORT");
+    command
+}
+
+/// The repository's folder of fixtures.
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}
+
+/// Whether `what` is there. If not it is said loudly, and where everything is required it is a failure.
+pub(crate) fn have(what: &str, found: bool) -> bool {
+    if !found {
+        let required = std::env::var("CHATWRIGHT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
+        assert!(!required, "{what} is missing, and CHATWRIGHT_REQUIRE_BACKENDS=1 asks for everything");
+        #[expect(clippy::print_stdout, reason = "what was not run is said where the test's reader looks")]
+        {
+            println!("NOT RUN: {what} is missing");
+        }
+    }
+    found
+}
+
+/// Node, and the packages of a folder below the fixtures, which are installed on the way.
+pub(crate) fn have_node(folder: &Path) -> bool {
+    let node = succeeds(Command::new("node").arg("--version"));
+    let packages = node
+        && (folder.join("node_modules").is_dir()
+            || succeeds(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(folder)));
+    have("Node with the packages of the fixtures", packages)
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// A running reference server, ended when dropped.
+pub(crate) struct Served {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Served {
+    /// Starts one on a free port.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = chatwright()
+            .args(["--json", "serve", "--host", "127.0.0.1", "--port-base", "0"])
+            .args(args)
+            .env("JWT_SECRET", SECRET)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("serve says where it is");
+        let said: serde_json::Value = serde_json::from_str(&line).expect("one line of JSON");
+        Self { child, url: said["url"].as_str().expect("a url").to_owned() }
+    }
+
+    /// Asks it to stop, and waits for that.
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(succeeds(Command::new("kill").args(["-TERM", &pid])), "it takes a signal");
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A token for a user of such a server.
+pub(crate) fn token(user: &str) -> String {
+    let output = chatwright().args(["token", "--user", user, "--secret", SECRET]).output().expect("the binary runs");
+    assert!(output.status.success());
+    text(&output.stdout).trim().to_owned()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Fails with everything that was said, unless the exit code is this one.
+#[track_caller]
+pub(crate) fn ends_with(output: &Output, code: i32) {
+    let (said, noted) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "standard output:\n{said}\nstandard error:\n{noted}");
+}
