@@ -3,8 +3,9 @@
 
 mod world;
 
-#[path = "../../../client-sdk/examples/echo_bot/echo.rs"]
-mod echo;
+#[expect(dead_code, reason = "it has a main of its own")]
+#[path = "../../../client-sdk/examples/echo_bot.rs"]
+mod echo_bot;
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -262,7 +263,7 @@ async fn the_bot_in_twenty_lines_echoes() {
         alice.send(&room(), "goodbye").await.expect("confirmed");
         hear(&mut alice, 2).await
     };
-    let (echoed, heard) = tokio::join!(echo::echo(&url, "echo", &token, place.as_str()), talking);
+    let (echoed, heard) = tokio::join!(echo_bot::echo(&url, "echo", &token, place.as_str()), talking);
     echoed.expect("it ends by itself");
     assert_eq!(heard, ["goodbye", "alice said: goodbye"]);
     drop(world.server);
