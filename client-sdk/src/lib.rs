@@ -31,7 +31,7 @@
 //! # }
 //! ```
 //!
-//! `examples/echo_bot` is one that answers; the whole-system tests run it.
+//! `examples/echo_bot.rs` is one that answers; the whole-system tests run it.
 //!
 //! # What is promised
 //!
