@@ -1,6 +1,6 @@
 //! Puts a server together from its configuration: the only file that names adapters.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chatwright_protocol::dialects::rooms;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use crate::{
     chat::{Hub, Ports, Rules},
     clock,
     config::{Config, Secret, VerifierConfig},
+    events::{EventSink, json_lines::JsonLines},
     http::{Doors, admin_routes, client_routes},
     listener::{ListenError, Listener, Serving},
     metrics::Metrics,
@@ -84,6 +85,15 @@ pub enum StartError {
     /// Redis cannot be used as configured. That it does not answer is no error: the server waits for it.
     #[error(transparent)]
     Redis(#[from] BadRedis),
+    /// The file for events cannot be opened.
+    #[error("failed to open {path} for events: {source}")]
+    Events {
+        /// As configured.
+        path: PathBuf,
+        /// Why, as the system says it.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl Server {
@@ -107,7 +117,7 @@ impl Server {
         let metrics = Metrics::new();
         let (verifier, secret) = verifier(&config.verifier)?;
         let gate = Gate::new(config.identity, verifier, metrics.clone());
-        let (ports, deliveries) = ports(&config, memory)?;
+        let (ports, deliveries) = ports(&config, memory, events(&config).await?)?;
         let rules =
             Rules { dialect: &rooms::DIALECT, identity: config.identity, limits: config.limits, clocks: config.clocks };
         let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
@@ -185,17 +195,29 @@ fn verifier(config: &VerifierConfig) -> Result<(Arc<dyn Verifier>, Option<Secret
     })
 }
 
-fn ports(config: &Config, memory: &SharedMemory) -> Result<(Ports, Deliveries), StartError> {
+async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {
+    let Some(path) = &config.events_file else { return Ok(None) };
+    match JsonLines::open(path).await {
+        Ok(sink) => Ok(Some(Arc::new(sink))),
+        Err(source) => Err(StartError::Events { path: path.clone(), source }),
+    }
+}
+
+fn ports(
+    config: &Config,
+    memory: &SharedMemory,
+    events: Option<Arc<dyn EventSink>>,
+) -> Result<(Ports, Deliveries), StartError> {
     let Some(redis) = &config.redis else {
         let (bus, deliveries) = memory.bus.endpoint();
         let (messages, roster) = (Arc::clone(&memory.messages), Arc::clone(&memory.roster));
-        return Ok((Ports { messages, roster, bus: Arc::new(bus) as Arc<dyn Bus>, events: None }, deliveries));
+        return Ok((Ports { messages, roster, bus: Arc::new(bus) as Arc<dyn Bus>, events }, deliveries));
     };
     let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
     let link = RedisLink::new(&options)?;
     let (bus, deliveries) = RedisBus::new(&options)?;
     let messages = Arc::new(RedisMessages::new(link.clone(), retention(config)));
-    let ports = Ports { messages, roster: Arc::new(RedisRoster::new(link)), bus: Arc::new(bus), events: None };
+    let ports = Ports { messages, roster: Arc::new(RedisRoster::new(link)), bus: Arc::new(bus), events };
     Ok((ports, deliveries))
 }
 

@@ -11,7 +11,7 @@ mod origins;
 mod raw;
 mod settings;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::Uri;
 
@@ -57,6 +57,8 @@ pub struct Config {
     pub drain: Duration,
     /// Shared state and the bus between instances; `None`: all in memory.
     pub redis: Option<RedisConfig>,
+    /// Where an event per message is appended for other services; `None`: nowhere.
+    pub events_file: Option<PathBuf>,
 }
 
 /// Who verifies tokens.
@@ -131,6 +133,7 @@ impl Default for Config {
             rest_body_bytes_max: 128 * 1024,
             drain: Duration::from_secs(10),
             redis: None,
+            events_file: None,
         }
     }
 }

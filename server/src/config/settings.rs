@@ -143,6 +143,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!("redis.port", Some("REDIS_PORT"), "port of Redis", |d, v| d.redis_port = Some(v.port()?)),
     setting!("redis.password", Some("REDIS_PASSWORD"), "password of Redis", |d, v| d.redis_password = Some(Secret::new(v.text()?))),
     setting!("redis.prefix", Some("REDIS_PREFIX"), "put before each key and channel", |d, v| d.redis_prefix = v.text()?.to_owned()),
+    setting!("events.file", Some("EVENTS_FILE"), "file to which an event per message is appended as a line of JSON; unset: no events", |d, v| d.config.events_file = Some(v.text()?.into())),
     setting!("mongodb.uri", Some("MONGODB_URI"), "MongoDB behind Redis: not supported yet, without effect", |d, v| d.mongodb_uri = Some(Secret::new(v.text()?))),
     setting!("rabbitmq.url", Some("RABBITMQ_URL"), "RabbitMQ for the notification service: not supported yet, without effect", |d, v| d.rabbitmq_url = Some(Secret::new(v.text()?))),
     setting!("rabbitmq.queue", Some("RABBITMQ_QUEUE_NEW_MESSAGE"), "its queue for new messages: not supported yet, without effect", |d, v| d.rabbitmq_queue = v.text()?.to_owned()),
