@@ -11,7 +11,7 @@ use chatwright_client_sdk::{
     protocol::{
         dialects::{self, AppPacket, Dialect},
         engine_io::Frame,
-        vocabulary::{Event, RoomId},
+        vocabulary::{Event, Message, RoomId},
     },
 };
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -84,7 +84,13 @@ impl Bot {
         }
         recorder.record(What::Online { bot: seat.bot });
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        let worker = Worker { bot: seat.bot, client, recorder: Arc::clone(&recorder), under_way: BTreeMap::new() };
+        let worker = Worker {
+            bot: seat.bot,
+            client,
+            recorder: Arc::clone(&recorder),
+            under_way: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+        };
         Ok(Self { index: seat.bot, orders, recorder, task: tokio::spawn(worker.work(inbox)) })
     }
 
@@ -115,7 +121,15 @@ struct Worker {
     bot: usize,
     client: Client,
     recorder: Arc<Recorder>,
-    under_way: BTreeMap<Ticket, usize>,
+    under_way: BTreeMap<Ticket, Sent>,
+    /// Texts that were not confirmed in time, or were answered with a no, with their operations. A server whose store is away may say no
+    /// first and write the message later: then its echo confirms it.
+    unsettled: BTreeMap<String, usize>,
+}
+
+struct Sent {
+    op: usize,
+    text: String,
 }
 
 impl Worker {
@@ -138,7 +152,7 @@ impl Worker {
     fn post(&mut self, op: usize, room: &RoomId, text: &str) {
         match self.client.post(room, text) {
             Ok(ticket) => {
-                self.under_way.insert(ticket, op);
+                self.under_way.insert(ticket, Sent { op, text: text.to_owned() });
             }
             Err(error) => self.recorder.record(What::Refused { op, reason: error.to_string() }),
         }
@@ -146,30 +160,23 @@ impl Worker {
 
     fn quit(self) {
         self.recorder.record(What::Offline { bot: self.bot, reason: "quits".to_owned() });
-        for op in self.under_way.into_values() {
+        for Sent { op, .. } in self.under_way.into_values() {
             self.recorder.record(What::Unknown { op, reason: "its sender is gone".to_owned() });
         }
     }
 
     async fn hear(&mut self, event: BotEvent) {
         match event {
-            BotEvent::Message { message, missed } => {
-                let source = if missed { Source::CatchUp } else { Source::Live };
-                self.recorder.record(What::Delivered {
-                    bot: self.bot,
-                    room: message.room.as_str().to_owned(),
-                    text: message.text,
-                    source,
-                });
-            }
+            BotEvent::Message { message, missed } => self.hear_message(message, missed),
             BotEvent::Confirmed { ticket, .. } => {
-                if let Some(op) = self.under_way.remove(&ticket) {
+                if let Some(Sent { op, .. }) = self.under_way.remove(&ticket) {
                     self.recorder.record(What::Confirmed { op });
                 }
             }
             BotEvent::Failed { ticket, error } => {
-                if let Some(op) = self.under_way.remove(&ticket) {
+                if let Some(Sent { op, text }) = self.under_way.remove(&ticket) {
                     self.recorder.record(fate(op, &error));
+                    self.unsettled.insert(text, op);
                 }
             }
             BotEvent::Disconnected { reason, .. } => {
@@ -188,6 +195,17 @@ impl Worker {
             | BotEvent::Left { .. }
             | BotEvent::Typing { .. }
             | BotEvent::Refused { .. } => {}
+        }
+    }
+
+    fn hear_message(&mut self, message: Message, missed: bool) {
+        let is_own = message.sender.user == *self.client.user();
+        let settled = if is_own { self.unsettled.remove(&message.text) } else { None };
+        let source = if missed { Source::CatchUp } else { Source::Live };
+        let room = message.room.as_str().to_owned();
+        self.recorder.record(What::Delivered { bot: self.bot, room, text: message.text, source });
+        if let Some(op) = settled {
+            self.recorder.record(What::Confirmed { op });
         }
     }
 }

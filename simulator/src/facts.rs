@@ -50,7 +50,7 @@ pub enum Outcome {
     Unknown,
     /// It is done, since this time.
     Confirmed(u64),
-    /// It is not done.
+    /// The server said no.
     Refused,
 }
 

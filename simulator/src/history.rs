@@ -34,7 +34,7 @@ pub enum What {
         /// Which message.
         op: usize,
     },
-    /// It surely took no effect: refused, or never sent.
+    /// The server said no, or it was never sent. A server whose store is away may take its no back: then a confirmation follows.
     Refused {
         /// Which message.
         op: usize,

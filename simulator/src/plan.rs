@@ -107,6 +107,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::schedule::Fault;
 
     #[test]
     fn traffic_replays_from_its_seed_in_order_and_with_texts_of_its_own() {
@@ -135,7 +136,8 @@ mod tests {
     fn one_bot_of_the_killed_instance_goes_with_it_and_sends_nothing_afterwards() {
         for seed in 0..50 {
             let schedule = Schedule::draw(seed, 3, 12, true).expect("in bounds");
-            let kill = schedule.faults.iter().find(|fault| fault.fault == FaultKind::Kill).expect("it is drawn");
+            let is_kill = |fault: &&Fault| fault.fault == FaultKind::Kill && fault.target != Place::Redis;
+            let kill = schedule.faults.iter().find(is_kill).expect("it is drawn");
             let plan = Plan::draw(&schedule, 1_000);
             let quitters: Vec<usize> = (0..plan.bots.len()).filter(|bot| plan.bots[*bot].quits_ms.is_some()).collect();
             let [quitter] = quitters[..] else { panic!("{quitters:?}") };

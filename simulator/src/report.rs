@@ -97,7 +97,7 @@ pub struct Totals {
     pub sent: usize,
     /// Of these, confirmed.
     pub confirmed: usize,
-    /// Of these, surely without effect.
+    /// Of these, answered with a no, or never sent.
     pub refused: usize,
     /// Of these, nobody knows.
     pub unknown: usize,

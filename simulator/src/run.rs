@@ -1,6 +1,7 @@
 //! One run: start everything, talk while things go wrong, heal, wait for agreement, stop everything, hand over the evidence.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -199,11 +200,16 @@ impl Cluster {
     async fn settle(&self) {
         let deadline = Instant::now() + self.config.confirm_within + SETTLE_SLACK;
         while Instant::now() < deadline {
-            let records = self.recorder.records();
-            let asked = records.iter().filter(|record| matches!(record.what, What::Invoked { .. })).count();
-            let is_answer =
-                |what: &What| matches!(what, What::Confirmed { .. } | What::Refused { .. } | What::Unknown { .. });
-            if records.iter().filter(|record| is_answer(&record.what)).count() >= asked {
+            let mut open = BTreeSet::new();
+            for record in self.recorder.records() {
+                if let What::Invoked { op } = record.what {
+                    open.insert(op);
+                } else if let What::Confirmed { op } | What::Refused { op, .. } | What::Unknown { op, .. } = record.what
+                {
+                    open.remove(&op);
+                }
+            }
+            if open.is_empty() {
                 return;
             }
             tokio::time::sleep(PROBE_EVERY).await;

@@ -17,6 +17,8 @@ pub const SECONDS_MAX: u64 = 3_600;
 pub const INSTANCES_MAX: usize = 16;
 /// How long Redis stands still.
 const REDIS_PAUSE_MS: u64 = 2_000;
+/// From this length on there is room for a fourth fault, which every other seed has.
+const FOURTH_FAULT_SECONDS: u64 = 12;
 /// A file with more faults than this is a mistake.
 const FAULTS_MAX: usize = 1_000;
 /// The generator of faults is this stream of the seed, so that other draws do not move them.
@@ -141,7 +143,7 @@ impl fmt::Display for FaultKind {
 
 impl Schedule {
     /// Draws a schedule: one instance killed, another one restarted, and Redis (where there is one) paused for two seconds, in an order and at
-    /// times that the seed decides. The times lie in slots of their own, so that each fault meets traffic; what follows a fault (return,
+    /// times that the seed decides; in longer runs, every other seed also kills Redis or freezes an instance. The times lie in slots of their own, so that each fault meets traffic; what follows a fault (return,
     /// catch-up) may well meet the next one.
     ///
     /// # Errors
@@ -159,6 +161,17 @@ impl Schedule {
         ];
         if has_redis {
             drawn.push((Place::Redis, FaultKind::Pause, REDIS_PAUSE_MS));
+        }
+        if seconds >= FOURTH_FAULT_SECONDS && random.random_bool(0.5) {
+            drawn.push(if has_redis && random.random_bool(0.5) {
+                (Place::Redis, FaultKind::Kill, random.random_range(200..=1_000))
+            } else {
+                (
+                    Place::Instance(random.random_range(1..=instances)),
+                    FaultKind::Pause,
+                    random.random_range(500..=2_000),
+                )
+            });
         }
         drawn.shuffle(&mut random);
         // The first and the last tenth of the traffic stay quiet: before, everything works; after, the last fault still meets traffic.
@@ -245,11 +258,25 @@ mod tests {
             for seconds in [SECONDS_MIN, 12, 60] {
                 let schedule = Schedule::draw(seed, 3, seconds, true).expect("in bounds");
                 schedule.check().unwrap_or_else(|error| panic!("seed {seed}, {seconds} s: {error}"));
-                let of = |kind| schedule.faults.iter().find(|fault| fault.fault == kind).expect("each kind is drawn");
-                assert_ne!(of(FaultKind::Kill).target, of(FaultKind::Restart).target);
-                assert_eq!((&of(FaultKind::Pause).target, of(FaultKind::Pause).for_ms), (&Place::Redis, 2_000));
+                let of = |kind, redis| {
+                    let fitting = |fault: &&Fault| fault.fault == kind && (fault.target == Place::Redis) == redis;
+                    schedule.faults.iter().find(fitting).unwrap_or_else(|| panic!("seed {seed}: no {kind}"))
+                };
+                assert_ne!(of(FaultKind::Kill, false).target, of(FaultKind::Restart, false).target);
+                assert_eq!(of(FaultKind::Pause, true).for_ms, 2_000);
+                assert!(schedule.faults.len() == 3 || seconds >= FOURTH_FAULT_SECONDS);
             }
         }
+    }
+
+    #[test]
+    fn some_seeds_of_a_longer_run_also_kill_redis_and_others_freeze_an_instance() {
+        let schedules: Vec<Schedule> =
+            (0..50).map(|seed| Schedule::draw(seed, 3, 12, true).expect("in bounds")).collect();
+        let count =
+            |wanted: fn(&Fault) -> bool| schedules.iter().filter(|schedule| schedule.faults.iter().any(wanted)).count();
+        assert!(count(|fault| fault.target == Place::Redis && fault.fault == FaultKind::Kill) > 5);
+        assert!(count(|fault| fault.target != Place::Redis && fault.fault == FaultKind::Pause) > 5);
     }
 
     #[test]
