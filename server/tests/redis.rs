@@ -231,3 +231,21 @@ async fn a_paused_redis_is_a_delay_and_no_failure() {
     let answer = alice.ask("send_message", json!({"roomId": "room", "message": "patience"})).await;
     assert_eq!((&answer["ok"], &answer["sequence"]), (&json!(true), &json!(1)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_away_for_longer_than_a_lease_makes_nobody_leave() {
+    let Some(mut redis) = Redis::start().await else { return };
+    let (one, other) = two(&redis).await;
+    let mut alice = Client::in_room(one.address, "alice", "room").await;
+    let mut bob = Client::in_room(other.address, "bob", "room").await;
+    alice.event("user_joined").await;
+    redis.kill();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    redis.start_again().await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(one.hub.room_users(&"room".into()).await, Ok(vec!["alice".into(), "bob".into()]));
+    say(&mut bob, "room", "still here").await;
+    for client in [&mut alice, &mut bob] {
+        assert_eq!(client.event("new_message").await["message"], "still here");
+    }
+}

@@ -31,6 +31,7 @@ use chatwright_protocol::{
     dialects::Dialect,
     vocabulary::{Command, Member, Message, MessageKind, Refusal, RoomId, UserId},
 };
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use connection::Connection;
@@ -88,6 +89,8 @@ pub struct Hub {
     outbox: Option<outbox::Outbox>,
     /// The cluster's roster may differ from what is true here: an answer was lost, or it was away.
     roster_differs: AtomicBool,
+    /// Since when every renewal of the lease has succeeded.
+    renewing_since: Mutex<Option<Instant>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -188,6 +191,7 @@ impl Hub {
             backlog: Backlog::new(rules.limits.backlog_max),
             outbox,
             roster_differs: AtomicBool::new(false),
+            renewing_since: Mutex::default(),
             stopping,
             tasks,
         });

@@ -1,7 +1,7 @@
 //! What an instance does again and again: renews its lease, clears up after dead instances, compares its rooms with the store.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, MutexGuard, atomic::Ordering},
     time::Duration,
 };
 
@@ -54,12 +54,25 @@ impl Hub {
     pub(crate) async fn renew(&self) {
         let lease = match self.ports.roster.renew(&self.instance, self.rules.clocks.lease).await {
             Ok(lease) => lease,
-            Err(problem) => return self.roster_may_differ(&problem),
+            Err(problem) => {
+                self.roster_may_differ(&problem);
+                *self.renewing_since() = None;
+                return;
+            }
         };
         let differs = self.roster_differs.swap(false, Ordering::Relaxed) || lease == Lease::Lost;
         if differs && let Err(problem) = self.reconcile().await {
             self.roster_may_differ(&problem);
         }
+        let since = *self.renewing_since().get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.rules.clocks.lease {
+            self.clear_up().await;
+        }
+    }
+
+    /// Tells of the users who are gone with dead instances. Only who could renew for a whole lease may judge others by theirs: when a store
+    /// returns that was away for longer than a lease, all leases have run out and nobody has died.
+    async fn clear_up(&self) {
         match self.ports.roster.reap().await {
             Ok(departures) => {
                 for departure in departures {
@@ -69,6 +82,10 @@ impl Hub {
             }
             Err(problem) => self.roster_may_differ(&problem),
         }
+    }
+
+    fn renewing_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.renewing_since.lock().expect("no code panics while it holds the time")
     }
 
     /// Makes the cluster's roster say of this instance what is true here.
