@@ -17,6 +17,10 @@ use crate::{config::RedisConfig, store::StoreError};
 /// Between two attempts to connect; each request starts an attempt of its own when the connection is gone.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(250);
 
+/// How long one attempt to connect may take. Shorter than a question: what stands between us and a Redis that is just starting may take
+/// connections and say nothing.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(1);
+
 /// Attempts that one request waits for before it fails.
 const RECONNECT_ATTEMPTS: usize = 2;
 
@@ -65,7 +69,7 @@ impl RedisLink {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(RECONNECT_ATTEMPTS)
             .set_max_delay(RECONNECT_PAUSE_MAX)
-            .set_connection_timeout(Some(options.timeout))
+            .set_connection_timeout(Some(options.timeout.min(CONNECT_MAX)))
             .set_response_timeout(Some(options.timeout * 2)); // ours comes first, and counts
         let connection = ConnectionManager::new_lazy_with_config(client(options)?, config);
         let connection = connection.map_err(|problem| bad(options, &problem))?;

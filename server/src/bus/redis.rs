@@ -21,7 +21,7 @@ use tokio::sync::{
 };
 
 use super::{Bus, BusDown, DELIVERIES_WAITING_MAX, Deliveries, Delivery, Notice, wire};
-use crate::redis_link::{self, BadRedis, RedisLink, RedisOptions};
+use crate::redis_link::{self, BadRedis, CONNECT_MAX, RedisLink, RedisOptions};
 
 /// Notices that wait to be published; more is an outage, and the others catch up from the store.
 const PUBLISH_WAITING_MAX: usize = 16 * 1024;
@@ -202,7 +202,7 @@ impl Subscriber {
 
     /// One connection's life.
     async fn serve(&mut self, wishes: &mut mpsc::Receiver<Wish>, connected_before: &mut bool) -> Lost {
-        let connecting = tokio::time::timeout(self.timeout, self.client.get_async_pubsub());
+        let connecting = tokio::time::timeout(self.timeout.min(CONNECT_MAX), self.client.get_async_pubsub());
         let (mut sink, mut stream) = match connecting.await {
             Ok(Ok(connection)) => connection.split(),
             Ok(Err(problem)) => return Lost::Connection(problem.to_string()),
