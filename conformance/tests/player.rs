@@ -235,20 +235,26 @@ async fn events_and_fields_and_routes_are_adapted_both_ways() {
 
 #[tokio::test]
 async fn a_dialect_of_json_frames_is_played_by_its_descriptor_alone() {
-    let held = judge_json(r#"use alice, bob
+    let held = judge_json(
+        r#"use alice, bob
 alice > {"say": ["{\"type\":\"hi\",\"n\":1}"]}
 alice < {"type": "hi", "n": @int as $n}
 bob > {"say": ["{\"n\":1}"]}
-bob < {"n": $n}"#)
+bob < {"n": $n}"#,
+    )
     .await;
     assert_eq!(held.verdict, Verdict::Pass, "{:#?}", held.failure);
-    let surplus = judge_json(r#"alice connects
-alice > {"say": ["{\"type\":\"extra\"}"]}"#)
+    let surplus = judge_json(
+        r#"alice connects
+alice > {"say": ["{\"type\":\"extra\"}"]}"#,
+    )
     .await;
     assert_eq!(failure(&surplus).phase, Phase::End);
-    let wrong = judge_json(r#"alice connects
+    let wrong = judge_json(
+        r#"alice connects
 alice > {"say": ["no json"]}
-alice < {"type": "hi"}"#)
+alice < {"type": "hi"}"#,
+    )
     .await;
     assert!(failure(&wrong).why.starts_with("it is no JSON"), "{:?}", wrong.failure);
 }
