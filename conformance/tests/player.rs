@@ -2,13 +2,17 @@
 
 mod toy;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use chatwright_conformance::{
     outcome::{CaseReport, Failure, Phase, Verdict},
     run::{RunConfig, RunError},
+    target::{Action, BoxFuture, Control, ControlError, Done, Subject},
 };
-use toy::{judge, judge_json, try_run};
+use toy::{judge, judge_json, try_controlled, try_run};
 
 fn failure(report: &CaseReport) -> &Failure {
     report.failure.as_ref().unwrap_or_else(|| panic!("{} did not fail: {:?}", report.name, report.transcript))
@@ -257,4 +261,40 @@ alice < {"type": "hi"}"#,
     )
     .await;
     assert!(failure(&wrong).why.starts_with("it is no JSON"), "{:?}", wrong.failure);
+}
+
+/// Writes down what is asked of it.
+#[derive(Default)]
+struct Diary(Mutex<Vec<String>>);
+
+impl Control for Diary {
+    fn can(&self, _: &Subject, _: Action) -> bool {
+        true
+    }
+    fn act<'a>(&'a self, subject: &'a Subject, action: Action) -> BoxFuture<'a, Result<Done, ControlError>> {
+        self.0.lock().expect("never poisoned").push(format!("{action} {subject}"));
+        Box::pin(std::future::ready(Ok(Done { exit_code: None, note: format!("{action} done") })))
+    }
+    fn last_lines(&self, _: &Subject) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[tokio::test]
+async fn what_a_case_leaves_down_is_put_back_also_when_it_fails() {
+    let cases = [
+        (
+            "a",
+            "# A case.\nclause toy/1.1\nneeds control backend=redis\nbackend redis pauses\ntarget kills 1\nalice connects\nalice < hello within 30ms\n",
+        ),
+        ("b", "# A case.\nclause toy/1.1\nneeds control\ntarget stops 1\ntarget starts 1\ntarget restarts\n"),
+    ];
+    let diary = Arc::new(Diary::default());
+    let control: Arc<dyn Control> = Arc::<Diary>::clone(&diary);
+    let report = try_controlled(&cases, "", RunConfig::default(), Some(control)).await.expect("it runs");
+    assert_eq!(report.cases.iter().map(|case| case.verdict).collect::<Vec<_>>(), [Verdict::Fail, Verdict::Pass]);
+    let written = diary.0.lock().expect("never poisoned").clone();
+    let one = ["pause backend redis", "kill instance 1", "start instance 1", "resume backend redis"];
+    let two = ["stop instance 1", "start instance 1", "restart instance 1"];
+    assert_eq!(written, [&one[..], &two[..]].concat(), "alone, one after the other, and put back at the end of each");
 }

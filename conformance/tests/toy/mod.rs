@@ -1,7 +1,7 @@
 //! A server that does what the case tells it: `say` makes it send packets, `bytes` raw bytes, `cut` ends it. So a case can play a
 //! server that is wrong in exactly one way, and the test asks what the judge says about it.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chatwright_conformance::{
@@ -9,7 +9,7 @@ use chatwright_conformance::{
     outcome::{CaseReport, RunReport},
     run::{NoObserver, RunConfig, RunError, run},
     suite::Suite,
-    target::{Target, TargetFile},
+    target::{Control, Instance, Target, TargetFile},
 };
 use sha1::{Digest, Sha1};
 use tokio::{
@@ -79,10 +79,21 @@ fn write(root: &Path, path: &str, text: &str) {
 
 /// Runs these cases against the toy server; `more` is added to its target file.
 pub(crate) async fn try_run(cases: &[(&str, &str)], more: &str, config: RunConfig) -> Result<RunReport, RunError> {
+    try_controlled(cases, more, config, None).await
+}
+
+/// The same with a control over the toy.
+pub(crate) async fn try_controlled(
+    cases: &[(&str, &str)],
+    more: &str,
+    config: RunConfig,
+    control: Option<Arc<dyn Control>>,
+) -> Result<RunReport, RunError> {
     let address = serve().await;
     let text = format!("name = \"toy\"\ndialect = \"toy\"\n[[instance]]\nsocket = \"http://{address}\"\n{more}");
     let file = TargetFile::parse(Path::new("toy.toml"), &text).expect("a target file");
-    let target = Target::start(&file, Default::default()).await.expect("the toy is reached");
+    let listeners = BTreeMap::from([("socket".to_owned(), format!("http://{address}"))]);
+    let target = Target::attached(&file, vec![Instance::new(1, listeners)], control, (None, None));
     let dialect = if more.contains("# json") { JSON_DIALECT } else { DIALECT };
     run(&suite(dialect, cases), &config, &target, &NoObserver).await
 }
