@@ -23,10 +23,32 @@ pub enum Series {
     Deliver,
     /// From the intended send to the actual one: shows a saturated generator.
     SendLag,
-    /// From nothing to the answered CONNECT.
+    /// Until the TCP connection stands.
+    Tcp,
+    /// Until the WebSocket handshake is answered; the TCP connection included.
+    Http,
+    /// Until the Engine.IO session is open; what comes before included.
+    Open,
+    /// Until the answered CONNECT; what comes before included.
     Connect,
     /// From the join to its answer.
     Join,
+    /// From the start of the measurement to the first message that a connection hears.
+    FirstMessage,
+}
+
+impl Series {
+    /// Each series with its name, in the order of reports.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Deliver, "delivery"),
+        (Self::SendLag, "send lag (actual - intended)"),
+        (Self::Tcp, "connecting: TCP"),
+        (Self::Http, "connecting: + WebSocket handshake"),
+        (Self::Open, "connecting: + Engine.IO open"),
+        (Self::Connect, "connecting: + CONNECT answered"),
+        (Self::Join, "join"),
+        (Self::FirstMessage, "start to first message"),
+    ];
 }
 
 /// An empty histogram of the shape used everywhere.

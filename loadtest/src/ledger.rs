@@ -1,8 +1,11 @@
 //! Every message x member is accounted for, in bounded memory: one bit per expected delivery.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::plan::ConnectionIndex;
+
+/// A delivery that takes longer is late, whatever the requirements say: people have looked away.
+const LATE_AFTER: Duration = Duration::from_secs(1);
 
 /// What a load message says in its text, so that a receiver can account for it without knowing anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +82,8 @@ pub struct Counts {
     pub expected: u64,
     /// Arrived, each counted once.
     pub delivered: u64,
+    /// Of those, arrived later than anybody waits: a second after the intended send.
+    pub late: u64,
     /// Arrived once more.
     pub duplicated: u64,
     /// Arrived after a later one of the same sender.
@@ -94,6 +99,7 @@ impl Counts {
     pub fn add(&mut self, other: Self) {
         self.expected += other.expected;
         self.delivered += other.delivered;
+        self.late += other.late;
         self.duplicated += other.duplicated;
         self.out_of_order += other.out_of_order;
         self.leaked += other.leaked;
@@ -145,6 +151,11 @@ impl Ledger {
         self.counts.delivered >= expected
     }
 
+    /// Notes that the delivery entered last took this long.
+    pub fn took(&mut self, latency: Duration) {
+        self.counts.late += u64::from(latency > LATE_AFTER);
+    }
+
     /// Closes the account, given how many messages each sender really sent.
     #[must_use]
     pub fn close(mut self, sent: impl Fn(ConnectionIndex) -> u32) -> Counts {
@@ -189,6 +200,17 @@ mod tests {
         assert_eq!(ledger.enter(stamp(0, 1)), Delivery::Duplicate);
         assert_eq!(ledger.enter(stamp(5, 0)), Delivery::Leaked);
         assert_eq!(ledger.enter(Stamp { run: 8, ..stamp(0, 3) }), Delivery::Foreign);
+    }
+
+    #[test]
+    fn a_delivery_after_more_than_a_second_is_late_and_delivered() {
+        let mut ledger = ledger();
+        for (number, millis) in [(0, 1000), (1, 1001)] {
+            assert_eq!(ledger.enter(stamp(0, number)), Delivery::First);
+            ledger.took(Duration::from_millis(millis));
+        }
+        let counts = ledger.close(|sender| if sender.0 == 0 { 2 } else { 0 });
+        assert_eq!((counts.delivered, counts.late, counts.lost), (2, 1, 0));
     }
 
     #[test]

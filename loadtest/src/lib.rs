@@ -12,6 +12,7 @@
 //! goose launches and paces the users and keeps its own sampled figures; the truth is in our histograms, because recording each delivery
 //! through goose would cost more than the delivery.
 
+mod bootstrap;
 pub mod latency;
 pub mod ledger;
 pub mod plan;

@@ -23,6 +23,8 @@ pub enum Figure {
     Max,
     /// Message x member pairs that never arrived.
     Lost,
+    /// Pairs that arrived more than a second after the intended send.
+    Late,
     /// Pairs that arrived more than once.
     Duplicated,
     /// Pairs that arrived after a later message of the same sender.
@@ -67,7 +69,7 @@ impl Relation {
 /// Words for a requirement that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cannot read the requirement {text:?}: {problem}; write for example p99<50ms, max<1s, lost=0, duplicated=0, out_of_order=0, leaked=0, \
+    "cannot read the requirement {text:?}: {problem}; write for example p99<50ms, max<1s, lost=0, late=0, duplicated=0, out_of_order=0, leaked=0, \
      connected>=99% or deliveries>=1000/s"
 )]
 pub struct RequirementError {
@@ -112,6 +114,7 @@ fn figure(name: &str) -> Option<Figure> {
     Some(match name {
         "max" => Figure::Max,
         "lost" => Figure::Lost,
+        "late" => Figure::Late,
         "duplicated" => Figure::Duplicated,
         "out_of_order" => Figure::OutOfOrder,
         "leaked" => Figure::Leaked,
@@ -134,7 +137,7 @@ fn bound_of(figure: Figure, text: &str) -> Option<f64> {
         }
         Figure::Connected => positive(text.strip_suffix('%')?).filter(|percent| *percent <= 100.0),
         Figure::Deliveries => positive(text.strip_suffix("/s").unwrap_or(text)),
-        Figure::Lost | Figure::Duplicated | Figure::OutOfOrder | Figure::Leaked => {
+        Figure::Lost | Figure::Late | Figure::Duplicated | Figure::OutOfOrder | Figure::Leaked => {
             text.parse::<u32>().ok().map(f64::from)
         }
     }

@@ -4,6 +4,7 @@
 //! but when something is sent is decided by the [`Plan`](crate::plan::Plan), never by an answer.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -26,6 +27,8 @@ use crate::{
 
 /// The longest wait of a user before it looks whether the run is over.
 const STEP: Duration = Duration::from_millis(250);
+/// Connections from one local address: it has some 28,000 ports, and others need some too.
+const CONNECTIONS_PER_ADDRESS: u32 = 20_000;
 /// How long a user waits for its connection and for its room.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 
@@ -76,7 +79,7 @@ pub(crate) async fn live(user: &mut GooseUser, stage: Arc<Stage>) -> Transaction
     match entered {
         Ok((bot, room)) => {
             account.connected = true;
-            let mut seat = Seat { stage: &stage, bot, room, account: &mut account };
+            let mut seat = Seat { stage: &stage, bot, room, account: &mut account, heard: false };
             seat.sit(user).await?;
         }
         Err(trouble) => account.trouble = Some(trouble),
@@ -108,6 +111,7 @@ impl Stage {
         let url = &self.urls[connection.0 as usize % self.urls.len()];
         let mut config = BotConfig::new(self.dialect, url);
         config.socket.connect_timeout = CONNECT_WITHIN;
+        config.socket.local_address = local_address(url, connection);
         // A connection that is lost stays lost: what it misses is the finding.
         config.socket.reconnection = None;
         config.answer_timeout = CONNECT_WITHIN;
@@ -117,7 +121,15 @@ impl Stage {
         let connected = Instant::now();
         let room = RoomId::from(format!("load-{:08x}-{}", self.run, self.plan.room_of(connection)));
         bot.join(room.clone()).await.map_err(|problem| format!("join: {problem}"))?;
-        self.recorder.record(connection.0, Series::Connect, Duration::ZERO, connected - began);
+        let timings = bot.timings();
+        for (series, took) in [
+            (Series::Tcp, timings.tcp),
+            (Series::Http, timings.http),
+            (Series::Open, timings.open),
+            (Series::Connect, connected - began),
+        ] {
+            self.recorder.record(connection.0, series, Duration::ZERO, took);
+        }
         self.recorder.record(connection.0, Series::Join, Duration::ZERO, connected.elapsed());
         Ok((bot, room))
     }
@@ -137,12 +149,21 @@ impl Stage {
     }
 }
 
+/// Where the connection comes from: one loopback address has ports for so many connections only.
+fn local_address(url: &str, connection: ConnectionIndex) -> Option<IpAddr> {
+    let number = u8::try_from(connection.0 / CONNECTIONS_PER_ADDRESS).ok().filter(|number| *number > 0)?;
+    let last = number.checked_add(1)?;
+    url.contains("://127.").then(|| IpAddr::from([127, 0, 0, last]))
+}
+
 /// A user in its room.
 struct Seat<'a> {
     stage: &'a Stage,
     bot: Bot,
     room: RoomId,
     account: &'a mut Account,
+    /// Whether it has heard a message.
+    heard: bool,
 }
 
 impl Seat<'_> {
@@ -227,6 +248,10 @@ impl Seat<'_> {
                     Delivery::First | Delivery::OutOfOrder => {
                         let latency = since.saturating_sub(Duration::from_micros(stamp.intended_us));
                         self.stage.recorder.record(self.account.connection.0, Series::Deliver, since, latency);
+                        self.account.ledger.took(latency);
+                        if !std::mem::replace(&mut self.heard, true) {
+                            self.stage.recorder.record(self.account.connection.0, Series::FirstMessage, since, since);
+                        }
                         tick.deliver = Some(latency);
                     }
                     Delivery::Duplicate | Delivery::Leaked | Delivery::Foreign => {}

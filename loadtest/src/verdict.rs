@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-use rand::{Rng as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    latency::{Measured, Series, histogram},
+    bootstrap,
+    latency::{Measured, Series},
     ledger::Counts,
     requirement::{Figure, Requirement},
 };
 
-/// Resamples of the bootstrap: enough for a stable 95 % interval.
-const RESAMPLES: usize = 400;
 /// Share of failed connections above which latencies describe another load than the planned one.
 const CONNECT_FAILURES_MAX: f64 = 0.01;
 /// A run that takes this many times its planned length measured something else.
@@ -149,6 +147,7 @@ fn hold(figures: &Figures<'_>, requirement: &Requirement, random: &mut ChaCha8Rn
         Figure::Percentile(percent) => percentile(figures.measured, percent, random),
         Figure::Max => exact(to_f64(figures.measured.total(Series::Deliver).max())),
         Figure::Lost => exact(to_f64(figures.counts.lost)),
+        Figure::Late => exact(to_f64(figures.counts.late)),
         Figure::Duplicated => exact(to_f64(figures.counts.duplicated)),
         Figure::OutOfOrder => exact(to_f64(figures.counts.out_of_order)),
         Figure::Leaked => exact(to_f64(figures.counts.leaked)),
@@ -167,27 +166,12 @@ fn hold(figures: &Figures<'_>, requirement: &Requirement, random: &mut ChaCha8Rn
     Judged { requirement: requirement.to_string(), value, interval, verdict }
 }
 
-/// A percentile of delivery latency with its 95 % interval, by a bootstrap whose blocks are whole seconds: neighbouring deliveries share
-/// their second's pauses, so single ones would promise too much.
+/// A percentile of delivery latency with its 95 % interval.
 fn percentile(measured: &Measured, percent: f64, random: &mut ChaCha8Rng) -> (f64, Option<(f64, f64)>) {
     let value = to_f64(measured.total(Series::Deliver).value_at_percentile(percent));
-    let seconds: Vec<&Histogram<u64>> = measured.per_second(Series::Deliver).map(|(_, part)| part).collect();
-    if seconds.len() < 3 {
-        return (value, None);
-    }
-    let mut values: Vec<u64> = (0..RESAMPLES)
-        .map(|_| {
-            let mut resample = histogram();
-            for _ in 0..seconds.len() {
-                let block = seconds[random.random_range(0..seconds.len())];
-                resample.add(block).expect("histograms of one shape always add");
-            }
-            resample.value_at_percentile(percent)
-        })
-        .collect();
-    values.sort_unstable();
-    let at = |share: usize| to_f64(values[RESAMPLES * share / 1000]);
-    (value, Some((at(25), at(975))))
+    let seconds = measured.per_second(Series::Deliver).map(|(_, part)| part);
+    let interval = bootstrap::interval(seconds, percent, random);
+    (value, interval.map(|(low, high)| (to_f64(low), to_f64(high))))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts and microseconds are far below 2^52")]

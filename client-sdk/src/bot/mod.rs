@@ -15,7 +15,7 @@ use std::{
 
 use chatwright_protocol::{
     dialects::{AppPacket, Carrier, Dialect},
-    socket_io::Arg,
+    socket_io::{Arg, MAIN_NAMESPACE},
     vocabulary::{Command, Message, MessageKind, RoomId, RoomKind, UserId},
 };
 use serde_json::Value;
@@ -26,8 +26,9 @@ pub use self::{
 };
 use self::{core::Core, history::HistoryReader};
 use crate::{
+    engine::Timings,
     error::{ConnectError, EmitError},
-    socket::{Socket, SocketEvent},
+    socket::{Client, Socket, SocketEvent},
 };
 
 /// A client of a chat server that speaks one dialect. Drop it to end it.
@@ -42,6 +43,7 @@ pub struct Bot {
     /// In open identity the bot says who it is before anything else.
     introduced: bool,
     stranded: bool,
+    timings: Timings,
 }
 
 impl Bot {
@@ -69,9 +71,11 @@ impl Bot {
             }
         }
         let history = HistoryReader::new(dialect, &config, &identity)?;
-        let socket = Socket::open(config.socket.clone(), identity.auth()).await?;
+        let client = Client::connect(config.socket.clone()).await?;
+        let timings = client.timings();
+        let socket = client.namespace(MAIN_NAMESPACE, identity.auth()).await?;
         let core = Core::new(dialect, identity.user().clone(), config.answer_timeout);
-        Ok(Self { dialect, identity, config, socket, core, history, introduced: false, stranded: false })
+        Ok(Self { dialect, identity, config, socket, core, history, introduced: false, stranded: false, timings })
     }
 
     /// The bot's own id.
@@ -193,6 +197,12 @@ impl Bot {
     pub fn reconnect(&mut self) {
         self.stranded = false;
         self.socket.connect();
+    }
+
+    /// How long the steps of the first connection took.
+    #[must_use]
+    pub fn timings(&self) -> Timings {
+        self.timings
     }
 
     /// The connection below, for what a bot has no words for. Events that it brings are the bot's.

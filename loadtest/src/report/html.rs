@@ -97,10 +97,10 @@ fn account(report: &Report) -> Markup {
         section {
             h2 { "Every message, every member" }
             table {
-                thead { tr { th { "expected" } th { "delivered" } th { "lost" } th { "duplicated" } th { "out of order" } th { "leaked" } } }
+                thead { tr { th { "expected" } th { "delivered" } th { "lost" } th { "late (> 1 s)" } th { "duplicated" } th { "out of order" } th { "leaked" } } }
                 tbody {
                     tr {
-                        @for count in [counts.expected, counts.delivered, counts.lost, counts.duplicated, counts.out_of_order, counts.leaked] {
+                        @for count in [counts.expected, counts.delivered, counts.lost, counts.late, counts.duplicated, counts.out_of_order, counts.leaked] {
                             td .number { (count) }
                         }
                     }
@@ -119,19 +119,13 @@ fn account(report: &Report) -> Markup {
 }
 
 fn series(report: &Report) -> Markup {
-    let rows = [
-        (Series::Deliver, "delivery"),
-        (Series::SendLag, "send lag (actual - intended)"),
-        (Series::Connect, "connect"),
-        (Series::Join, "join"),
-    ];
     html! {
         section {
             h2 { "Latencies" }
             table {
                 thead { tr { th { "series" } th { "samples" } @for percent in PERCENTILES { th { (percentile_name(percent)) } } } }
                 tbody {
-                    @for (series, name) in rows {
+                    @for (series, name) in Series::ALL {
                         @let total = report.measured.total(series);
                         tr {
                             td { (name) }

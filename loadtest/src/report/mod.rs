@@ -91,9 +91,9 @@ impl Report {
     /// The report as JSON, indented.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let latency_us = [Series::Deliver, Series::SendLag, Series::Connect, Series::Join]
+        let latency_us = Series::ALL
             .into_iter()
-            .map(|series| {
+            .map(|(series, _)| {
                 let total = self.measured.total(series);
                 JsonSeries {
                     series,
@@ -138,6 +138,7 @@ impl Report {
                 Figure::Percentile(percent) => Some((percent, requirement.bound)),
                 Figure::Max => Some((100.0, requirement.bound)),
                 Figure::Lost
+                | Figure::Late
                 | Figure::Duplicated
                 | Figure::OutOfOrder
                 | Figure::Leaked
@@ -164,8 +165,14 @@ impl fmt::Display for Report {
         let counts = self.counts;
         writeln!(
             f,
-            "deliveries  {} of {} expected; {} lost, {} duplicated, {} out of order, {} leaked",
-            counts.delivered, counts.expected, counts.lost, counts.duplicated, counts.out_of_order, counts.leaked
+            "deliveries  {} of {} expected; {} lost, {} late, {} duplicated, {} out of order, {} leaked",
+            counts.delivered,
+            counts.expected,
+            counts.lost,
+            counts.late,
+            counts.duplicated,
+            counts.out_of_order,
+            counts.leaked
         )?;
         for (name, series) in
             [("delivery", Series::Deliver), ("send lag", Series::SendLag), ("connect", Series::Connect)]
@@ -213,7 +220,7 @@ pub(crate) fn figure_words(figure: Figure, value: f64) -> String {
         Figure::Percentile(_) | Figure::Max => duration_words(value),
         Figure::Connected => format!("{value:.2} %"),
         Figure::Deliveries => format!("{value:.0}/s"),
-        Figure::Lost | Figure::Duplicated | Figure::OutOfOrder | Figure::Leaked => format!("{value:.0}"),
+        Figure::Lost | Figure::Late | Figure::Duplicated | Figure::OutOfOrder | Figure::Leaked => format!("{value:.0}"),
     }
 }
 

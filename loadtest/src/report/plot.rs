@@ -57,7 +57,7 @@ fn draw_spectrum(report: &Report, area: &Area<'_>) -> Outcome {
     let mut chart = chart(area, 0.0..right, low..high)?;
     chart
         .configure_mesh()
-        .x_labels(8)
+        .x_labels(whole(right))
         .x_label_formatter(&|x| percentile_words(*x))
         .y_label_formatter(&|y| duration_words(*y))
         .y_desc("delivery latency")
@@ -170,8 +170,16 @@ fn percentile_words(nines: f64) -> String {
     format!("{percent:.digits$}")
 }
 
+/// The end of the time axis: the planned seconds, and whole ones that began beyond them.
 fn seconds_end(report: &Report) -> f64 {
-    report.elapsed_seconds.max(report.planned_seconds).ceil()
+    let last = report.measured.per_second(Series::Deliver).map(|(second, _)| value(second + 1)).fold(1.0, f64::max);
+    report.planned_seconds.ceil().max(last)
+}
+
+/// Labels for an axis of nines: one at each.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a handful of nines")]
+fn whole(right: f64) -> usize {
+    right.ceil() as usize + 1
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds and counts are far below 2^52")]
