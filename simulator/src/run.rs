@@ -1,9 +1,9 @@
 //! One run: start everything, talk while things go wrong, heal, wait for agreement, stop everything, hand over the evidence.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -216,26 +216,32 @@ impl Cluster {
         }
     }
 
-    /// Each fault in a task of its own; the future ends when all are undone, with what could not be done.
+    /// The faults of each target in a task of their own, one after the other: a target that takes its time to come back meets its next fault
+    /// later, never half-way. The future ends when all are undone, with what could not be done.
     fn play_faults(&self, zero: Instant) -> impl Future<Output = Vec<String>> + use<> {
-        let mut tasks = JoinSet::new();
-        let trouble = Arc::new(Mutex::new(Vec::new()));
+        let mut by_target: BTreeMap<Place, Vec<FaultPlayer>> = BTreeMap::new();
         for (index, fault) in self.schedule.faults.iter().enumerate() {
-            let player = FaultPlayer {
+            by_target.entry(fault.target.clone()).or_default().push(FaultPlayer {
                 index,
                 fault: fault.clone(),
                 control: self.target.control.clone(),
                 recorder: Arc::clone(&self.recorder),
                 observer: Arc::clone(&self.observer),
-                trouble: Arc::clone(&trouble),
-            };
-            tasks.spawn(player.play(zero));
+                trouble: Vec::new(),
+            });
         }
-        async move {
-            tasks.join_all().await;
-            let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *trouble)
+        let mut tasks = JoinSet::new();
+        for mut players in by_target.into_values() {
+            players.sort_by_key(|player| player.fault.at_ms);
+            tasks.spawn(async move {
+                let mut trouble = Vec::new();
+                for player in players {
+                    trouble.extend(player.play(zero).await);
+                }
+                trouble
+            });
         }
+        async move { tasks.join_all().await.concat() }
     }
 
     /// Asks all instances until what they say and what the bots heard keeps every promise, or until the time is over. The last answers count.
@@ -285,11 +291,11 @@ struct FaultPlayer {
     control: Option<Arc<dyn Control>>,
     recorder: Arc<Recorder>,
     observer: Arc<dyn Observer>,
-    trouble: Arc<Mutex<Vec<String>>>,
+    trouble: Vec<String>,
 }
 
 impl FaultPlayer {
-    async fn play(self, zero: Instant) {
+    async fn play(mut self, zero: Instant) -> Vec<String> {
         let (begin, end) = self.fault.fault.actions();
         tokio::time::sleep_until((zero + Duration::from_millis(self.fault.at_ms)).into()).await;
         self.recorder.record(What::FaultBegan { fault: self.index });
@@ -299,9 +305,10 @@ impl FaultPlayer {
         self.act(end).await;
         self.recorder.record(What::FaultEnded { fault: self.index });
         self.observer.progress(&Progress::Ended(self.fault.clone()));
+        self.trouble
     }
 
-    async fn act(&self, action: Action) {
+    async fn act(&mut self, action: Action) {
         let subject = self.fault.target.subject();
         let done = match &self.control {
             Some(control) => control.act(&subject, action).await.map_err(|error| error.to_string()),
@@ -309,7 +316,7 @@ impl FaultPlayer {
         };
         match done {
             Ok(done) => self.recorder.record(What::Done { fault: self.index, note: done.note }),
-            Err(reason) => self.trouble.lock().unwrap_or_else(PoisonError::into_inner).push(reason),
+            Err(reason) => self.trouble.push(reason),
         }
     }
 }
