@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Go, Player, Stop};
+use super::{Blame, Go, Player, Site, Stop};
 use crate::{
     auth_stub::Answer,
-    case::{Span, Step, Value, WorldVerb, eval},
-    target::{Action, Subject},
+    case::{Span, Step, Tail, Value, WorldVerb, eval},
+    target::{Action, ControlError, Subject},
 };
 
 /// Control that takes longer than this has failed.
@@ -44,13 +44,28 @@ impl Player<'_> {
         let done = tokio::time::timeout(CONTROL_TIMEOUT, control.act(&subject, action))
             .await
             .map_err(|_| Stop::Unplayable(format!("`{step}` took longer than {CONTROL_TIMEOUT:?}")))?
-            .map_err(|e| Stop::Unplayable(e.to_string()))?;
+            .map_err(|error| self.uncontrolled(step, error))?;
         self.recorder.note("", &done.note, Some(step.line));
         match undone_by(action) {
             Some(_) => self.disturbed.insert(subject, action),
             None => self.disturbed.remove(&subject),
         };
         Ok(())
+    }
+
+    /// An instance that does not end when it is asked to has failed; everything else could not be tried.
+    fn uncontrolled(&mut self, step: &Step, error: ControlError) -> Stop {
+        match error {
+            ControlError::Failed { subject: Subject::Instance(n), action: Action::Stop | Action::Restart, reason } => {
+                // It was killed then.
+                self.disturbed.insert(Subject::Instance(n), Action::Kill);
+                let (shown, tail) = (step.to_string(), Tail::default());
+                let why = "an orderly end was asked for".to_owned();
+                let blame = Blame { line: step.line, step: &shown, tail: &tail, expected: shown.clone(), got: reason, why };
+                self.failure(&Site::CASE, blame)
+            }
+            ControlError::Failed { .. } | ControlError::Unable { .. } => Stop::Unplayable(error.to_string()),
+        }
     }
 
     /// Starts and resumes what the case left down, so that the next case meets a whole target.
