@@ -12,6 +12,7 @@ use super::{
     Bases, Defect, WrongServer,
     kill::{KillRow, KillTable, KillVerdict, clones, empty_run, passed, unproven, weigh},
     server::Misbehaviour,
+    setting,
 };
 use crate::{
     outcome::{CaseReport, RunReport, Verdict},
@@ -150,7 +151,10 @@ fn sample(server: &WrongServer, base: &RunReport, others_max: usize) -> Result<V
 /// What is right about a wrong server: two with the same key share their base's run.
 fn base_key(server: &WrongServer) -> String {
     match &server.defect {
-        Defect::Patch { base, .. } => format!("patch:{base}"),
+        Defect::Patch { base, edits } => {
+            let setting: Vec<_> = setting(edits).into_iter().map(|edit| (edit.find, edit.replace)).collect();
+            format!("patch:{base}:{setting:?}")
+        }
         Defect::Proxy { base, .. } => format!("proxy:{base}"),
         Defect::Server(_) => format!("server:{:?}", Misbehaviour::None),
     }
@@ -163,6 +167,24 @@ mod tests {
         outcome::Phase,
         wrong::kill::tests::{case, others, server},
     };
+
+    #[test]
+    fn servers_share_a_base_when_they_share_their_setting() {
+        let patched = |edits: &[&str]| {
+            let edits: Vec<String> = edits
+                .iter()
+                .map(|file| format!("[[patch.edit]]\nfile = \"{file}\"\nfind = \"a\"\nreplace = \"b\"\n"))
+                .collect();
+            let text = format!(
+                "title = \"t\"\nclause = \"rooms/5.1\"\ncaught_by = [\"a\"]\n[patch]\nbase = \"n\"\n{}",
+                edits.concat()
+            );
+            base_key(&WrongServer::parse(std::path::Path::new("one.toml"), &text).expect("a good file"))
+        };
+        assert_eq!(patched(&["src/a.js"]), patched(&["src/b.js"]));
+        assert_ne!(patched(&["src/a.js"]), patched(&["src/a.js", "target.toml"]));
+        assert_eq!(patched(&["src/a.js"]), patched(&["target.toml"]), "alone, the setting is the defect");
+    }
 
     #[test]
     fn a_sample_holds_the_meant_cases_and_is_spread_over_the_others() {

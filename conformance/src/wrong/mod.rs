@@ -102,7 +102,10 @@ impl WrongServer {
     /// Why that could not be started.
     pub async fn start_base(&self, bases: &Bases, options: StartOptions) -> Result<Target, WrongError> {
         match &self.defect {
-            Defect::Patch { base, .. } => self.start_target(bases, base, options).await,
+            Defect::Patch { base, edits } => match setting(edits) {
+                setting if setting.is_empty() => self.start_target(bases, base, options).await,
+                setting => patch::start(self, &bases.targets.join(base), &setting, options).await,
+            },
             Defect::Proxy { base, .. } => Ok(self.start_proxy(bases, base, &[], options).await?.0),
             Defect::Server(_) => self.start_server(Misbehaviour::None).await,
         }
@@ -157,6 +160,17 @@ impl WrongServer {
         server::start(misbehaviour)
             .await
             .map_err(|e| WrongError::Io { path: self.path.clone(), problem: e.to_string() })
+    }
+}
+
+/// The edits that are about how a target is set up: what a server is without its defect has them too. Where there are no others,
+/// the setting is the defect.
+fn setting(edits: &[Edit]) -> Vec<Edit> {
+    let is_setting = |edit: &&Edit| edit.file.extension().is_some_and(|ending| ending == "toml");
+    if edits.iter().all(|edit| is_setting(&edit)) {
+        Vec::new()
+    } else {
+        edits.iter().filter(is_setting).cloned().collect()
     }
 }
 
