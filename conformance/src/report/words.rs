@@ -27,6 +27,7 @@ pub fn rerun_command(report: &RunReport, case: &str) -> String {
     let strict = if report.strict { " --strict" } else { "" };
     let target = match report.origin.as_str() {
         "reference" => format!(" --dialect {}", quote(&report.dialect)),
+        "reference on containers" => format!(" --dialect {} --backends containers", quote(&report.dialect)),
         url if url.contains("://") => format!(" --dialect {} --url {}", quote(&report.dialect), quote(url)),
         file => format!(" --target {}", quote(file)),
     };
