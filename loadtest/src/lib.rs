@@ -20,6 +20,7 @@ pub mod report;
 pub mod requirement;
 mod run;
 mod scenario;
+pub mod usage;
 pub mod verdict;
 
 pub use run::{Config, Error, Observer, Progress, run};

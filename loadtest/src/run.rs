@@ -32,6 +32,7 @@ use crate::{
     report::Report,
     requirement::Requirement,
     scenario::{Account, Identities, Stage, live},
+    usage::{self, Usage},
     verdict::{Figures, judge},
 };
 
@@ -131,7 +132,8 @@ pub async fn run(config: Config, target: &Target, observer: Arc<dyn Observer>) -
         start,
         accounts: Mutex::default(),
     });
-    let coordinator = tokio::spawn(coordinate(Arc::clone(&stage), begin, observer));
+    let groups = target.process_groups();
+    let coordinator = tokio::spawn(coordinate(Arc::clone(&stage), begin, observer, groups));
     if let Err(problem) = launch(&stage)?.execute().await {
         coordinator.abort();
         return Err(Error::Engine(format!("{problem}: {problem:?}")));
@@ -188,10 +190,17 @@ fn launch(stage: &Arc<Stage>) -> Result<GooseAttack, Error> {
 struct Timing {
     elapsed: Duration,
     generator_cpu: Option<f64>,
+    target_usage: Option<Usage>,
 }
 
 /// Gives the start once everybody has settled, and watches the time.
-async fn coordinate(stage: Arc<Stage>, begin: watch::Sender<Option<Instant>>, observer: Arc<dyn Observer>) -> Timing {
+async fn coordinate(
+    stage: Arc<Stage>,
+    begin: watch::Sender<Option<Instant>>,
+    observer: Arc<dyn Observer>,
+    groups: Vec<i32>,
+) -> Timing {
+    let idle = usage::sample(&groups);
     let of = stage.plan.connections;
     let patience = Instant::now() + SETTLE_WITHIN + launching(&stage.plan);
     loop {
@@ -204,7 +213,7 @@ async fn coordinate(stage: Arc<Stage>, begin: watch::Sender<Option<Instant>>, ob
     }
     let start = Instant::now() + START_DELAY;
     begin.send_replace(Some(start));
-    let used = cpu_time();
+    let (used, target_before) = (cpu_time(), usage::sample(&groups));
     observer.progress(&Progress::Measuring { seconds: stage.plan.duration.as_secs() });
     let end = start + stage.plan.duration;
     while Instant::now() < end && !goose::is_killswitch_triggered() {
@@ -216,12 +225,17 @@ async fn coordinate(stage: Arc<Stage>, begin: watch::Sender<Option<Instant>>, ob
     let generator_cpu = used.zip(cpu_time()).map(|(before, after)| {
         (after.saturating_sub(before)).as_secs_f64() / (elapsed.as_secs_f64() * processors as f64)
     });
+    let target_usage = idle.zip(target_before).zip(usage::sample(&groups)).map(|((idle, before), after)| Usage {
+        cpu_seconds: after.cpu.saturating_sub(before.cpu).as_secs_f64(),
+        resident_bytes_before: idle.resident_bytes,
+        resident_bytes: after.resident_bytes,
+    });
     let given_up = Instant::now() + DRAIN + START_DELAY + START_DELAY;
     while stage.closed() < of as usize && Instant::now() < given_up && !goose::is_killswitch_triggered() {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     goose::trigger_killswitch("the measurement is over");
-    Timing { elapsed, generator_cpu }
+    Timing { elapsed, generator_cpu, target_usage }
 }
 
 /// The longest that a run can take.
@@ -289,6 +303,7 @@ fn conclude(config: Config, target: &Target, stage: &Stage, accounts: Vec<Accoun
         counts,
         measured,
         generator_cpu: timing.generator_cpu,
+        target_usage: timing.target_usage,
         troubles,
         requirements: config.requirements,
         judgement,

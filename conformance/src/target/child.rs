@@ -89,6 +89,11 @@ impl ChildProcess {
         Ok((warden, pipe))
     }
 
+    /// Its process group, which has the number of the process itself.
+    pub(super) fn group(&self) -> i32 {
+        self.group.as_raw()
+    }
+
     /// The exit code, once it has ended by itself; a signal's number counts as 128 and more, as in a shell.
     pub(super) fn exit_code(&mut self) -> Option<i32> {
         use std::os::unix::process::ExitStatusExt;

@@ -112,6 +112,12 @@ impl Children {
         }
     }
 
+    /// The process groups that run now and are not being started or stopped.
+    pub(super) fn groups(&self) -> Vec<i32> {
+        let running = |slot: &Slot| slot.process.try_lock().ok()?.as_ref().map(ChildProcess::group);
+        self.slots.iter().filter_map(running).collect()
+    }
+
     fn slot(&self, subject: &Subject) -> Option<&Slot> {
         match subject {
             Subject::Instance(number) => self.slots.get(number.checked_sub(1)?),

@@ -181,6 +181,12 @@ impl Target {
         self.control.as_ref().map(|control| control.last_lines(&Subject::Instance(instance))).unwrap_or_default()
     }
 
+    /// The process groups of the instances that were started here: for who wants to know what they use.
+    #[must_use]
+    pub fn process_groups(&self) -> Vec<i32> {
+        self.processes.as_ref().map(|processes| processes.groups()).unwrap_or_default()
+    }
+
     /// Ends everything that it started: asks first, then kills, process groups included. Dropping a target kills at once.
     pub async fn stop(mut self) {
         if let Some(processes) = self.processes.take() {

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{PERCENTILES, Report, figure_words, micros_words, plot, verdict_word};
-use crate::{latency::Series, requirement::Figure, verdict::Judged};
+use crate::{latency::Series, requirement::Figure, usage::Usage, verdict::Judged};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -111,11 +111,25 @@ fn account(report: &Report) -> Markup {
                 (report.planned_seconds) " s; took " (format!("{:.1}", report.elapsed_seconds)) " s."
                 @if let Some(cpu) = report.generator_cpu { " Generator: " (format!("{:.0}", cpu * 100.0)) " % of all processors." }
             }
+            @if let Some(usage) = report.target_usage { p .note { (usage_words(report, usage)) } }
             @for (trouble, connections) in &report.troubles {
                 p .reason { (trouble) " (" (connections) " connections)" }
             }
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and bytes are far below 2^52")]
+fn usage_words(report: &Report, usage: Usage) -> String {
+    let deliveries = report.counts.delivered.max(1) as f64;
+    let grown = usage.resident_bytes as f64 - usage.resident_bytes_before as f64;
+    format!(
+        "Target: {:.2} s of processor time ({:.0} µs per delivery), {:.1} MiB resident ({:.1} KiB more per connection).",
+        usage.cpu_seconds,
+        usage.cpu_seconds * 1e6 / deliveries,
+        usage.resident_bytes as f64 / f64::from(1 << 20),
+        grown / 1024.0 / f64::from(report.connections_made.max(1)),
+    )
 }
 
 fn series(report: &Report) -> Markup {

@@ -11,6 +11,7 @@ use crate::{
     latency::{Measured, Series},
     ledger::Counts,
     requirement::{Figure, Requirement},
+    usage::Usage,
     verdict::{Judgement, Verdict},
 };
 
@@ -47,6 +48,8 @@ pub struct Report {
     pub measured: Measured,
     /// Share of all processors that the generator used.
     pub generator_cpu: Option<f64>,
+    /// What the target's processes used, where they were started here.
+    pub target_usage: Option<Usage>,
     /// What went wrong with connections, and with how many.
     pub troubles: BTreeMap<String, u64>,
     /// The requirements as typed.
@@ -76,6 +79,7 @@ struct JsonReport<'a> {
     /// Microseconds by series and percentile.
     latency_us: Vec<JsonSeries>,
     generator_cpu: Option<f64>,
+    target_usage: Option<Usage>,
     troubles: &'a BTreeMap<String, u64>,
     judgement: &'a Judgement,
 }
@@ -118,6 +122,7 @@ impl Report {
             counts: self.counts,
             latency_us,
             generator_cpu: self.generator_cpu,
+            target_usage: self.target_usage,
             troubles: &self.troubles,
             judgement: &self.judgement,
         };

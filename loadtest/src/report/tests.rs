@@ -47,6 +47,7 @@ pub(crate) fn sample() -> Report {
         counts,
         measured,
         generator_cpu: Some(0.31),
+        target_usage: Some(Usage { cpu_seconds: 0.5, resident_bytes_before: 10 << 20, resident_bytes: 12 << 20 }),
         troubles: BTreeMap::from([("connect: refused".to_owned(), 2)]),
         requirements,
         judgement,
@@ -67,6 +68,10 @@ fn the_page_is_one_file_with_both_plots_and_escapes_what_it_shows() {
     let page = sample().to_html();
     assert_eq!(page.matches("<svg").count(), 2, "both plots are drawn");
     assert!(page.contains("sample &lt;target&gt;"));
+    assert!(
+        page.contains("25 µs per delivery") && page.contains("20.5 KiB more per connection"),
+        "what the target used"
+    );
     assert!(page.contains("p99 &lt; 50.0 ms"), "the requirement stands in the plot");
     assert!(!page.contains("http://") || page.contains("xmlns"), "nothing is loaded from elsewhere");
     assert!(!page.contains("<script"));
