@@ -94,6 +94,9 @@ async fn engine(request: Request<Incoming>, house: Arc<House>, tasks: Tasks) -> 
     };
     match (upgrade, request.method()) {
         (true, _) if session.carrier() == Carrier::Polling => upgrade_to(request, house, tasks, Some(session)),
+        (true, _) if house.is(Misbehaviour::SecondWebsocketAccepted) => {
+            upgrade_to(request, house, tasks, Some(session))
+        }
         (true, _) => Ok(refused(3, "Bad request")),
         (false, _) if session.carrier() == Carrier::WebSocket && !house.is(Misbehaviour::PollingAfterUpgrade) => {
             Ok(refused(3, "Bad request"))
@@ -250,7 +253,9 @@ fn upgrade_to(
     }
     let (session, first) = match session {
         Some(session) => {
-            session.set_carrier(Carrier::Upgrading);
+            if session.carrier() == Carrier::Polling {
+                session.set_carrier(Carrier::Upgrading);
+            }
             (session, None)
         }
         None => open(&house, &request, Carrier::WebSocket).map(|(session, open)| (session, Some(open)))?,

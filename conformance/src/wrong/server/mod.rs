@@ -72,6 +72,8 @@ pub enum Misbehaviour {
     UpgradeLoses,
     /// What was sent over polling is sent again after the upgrade.
     UpgradeRepeats,
+    /// A second WebSocket takes over an open session.
+    SecondWebsocketAccepted,
     /// Polling goes on to work after the upgrade.
     PollingAfterUpgrade,
     /// Packets that are none are ignored.
