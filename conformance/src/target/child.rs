@@ -18,6 +18,9 @@ use super::{file::StopSignal, output::Tail};
 const WARDEN_SCRIPT: &str = "read all_is_well || kill -9 \"-$1\"";
 /// After SIGKILL a process is gone as soon as the kernel gets to it.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
+/// A stop signal reaches every thread within this, however busy the machine is.
+const PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
+const PAUSE_LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -136,10 +139,27 @@ impl ChildProcess {
         }
     }
 
-    /// Freezes the group.
-    pub(super) fn pause(&mut self) -> io::Result<()> {
+    /// Freezes the group; comes back when its leader stands still. A busy kernel takes its time over that.
+    pub(super) async fn pause(&mut self) -> io::Result<()> {
         self.paused = true;
-        killpg(self.group, Signal::SIGSTOP).map_err(io::Error::from)
+        killpg(self.group, Signal::SIGSTOP).map_err(io::Error::from)?;
+        let until = tokio::time::Instant::now() + PAUSE_TIMEOUT;
+        while self.goes_on() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(PAUSE_LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Whether a thread of the leader is not stopped, as far as the system tells.
+    fn goes_on(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.group));
+        threads.into_iter().flatten().flatten().any(|thread| {
+            let about = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            about
+                .rsplit(')')
+                .next()
+                .is_some_and(|rest| matches!(rest.trim_start().chars().next(), Some('R' | 'S' | 'D')))
+        })
     }
 
     /// Lets it go on.

@@ -204,7 +204,7 @@ impl Slot {
 
     async fn pause(&self) -> Result<(), String> {
         match self.process.lock().await.as_mut() {
-            Some(process) => process.pause().map_err(|e| e.to_string()),
+            Some(process) => process.pause().await.map_err(|e| e.to_string()),
             None => Err("it does not run".to_owned()),
         }
     }
