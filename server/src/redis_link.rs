@@ -106,6 +106,31 @@ impl RedisLink {
         self.bounded(script.invoke_async(&mut connection)).await
     }
 
+    /// [`run`](Self::run) for what changes nothing: asked again if the connection turns out to be gone. The first question after an outage
+    /// always fails, because it is the one that finds out; without this a user would have to ask it.
+    pub(crate) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        match self.run(command).await {
+            Err(StoreError::Unavailable(_)) => self.run(command).await,
+            answer @ (Ok(_) | Err(StoreError::Corrupt(_))) => answer,
+        }
+    }
+
+    /// The same for several commands.
+    pub(crate) async fn read_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
+        match self.run_all(commands).await {
+            Err(StoreError::Unavailable(_)) => self.run_all(commands).await,
+            answer @ (Ok(_) | Err(StoreError::Corrupt(_))) => answer,
+        }
+    }
+
+    /// The same for a script.
+    pub(crate) async fn read_script<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+        match self.run_script(script).await {
+            Err(StoreError::Unavailable(_)) => self.run_script(script).await,
+            answer @ (Ok(_) | Err(StoreError::Corrupt(_))) => answer,
+        }
+    }
+
     async fn bounded<T>(&self, answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
         if self.silent_until().is_some_and(|until| Instant::now() < until) {
             return Err(StoreError::Unavailable("no answer lately".to_owned()));

@@ -117,7 +117,7 @@ impl Bus for RedisBus {
             if !self.subscribed.load(Ordering::Relaxed) {
                 return Err(BusDown("not subscribed".to_owned()));
             }
-            let answer: Result<String, _> = self.link.run(&redis::cmd("PING")).await;
+            let answer: Result<String, _> = self.link.read(&redis::cmd("PING")).await;
             answer.map(|_| ()).map_err(|problem| BusDown(problem.to_string()))
         })
     }

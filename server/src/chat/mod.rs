@@ -91,7 +91,10 @@ pub struct Hub {
     roster_differs: AtomicBool,
     /// Since when every renewal of the lease has succeeded.
     renewing_since: Mutex<Option<Instant>>,
+    /// Nobody is let in any more.
     stopping: CancellationToken,
+    /// Nobody is here any more.
+    stopped: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -175,7 +178,6 @@ impl Hub {
         metrics: Metrics,
     ) -> Arc<Self> {
         let tasks = TaskTracker::new();
-        let stopping = CancellationToken::new();
         let outbox = ports.events.clone().map(|events| {
             let (outbox, run) = outbox::Outbox::new(events, Arc::clone(&ports.messages));
             tasks.spawn(run);
@@ -192,11 +194,14 @@ impl Hub {
             outbox,
             roster_differs: AtomicBool::new(false),
             renewing_since: Mutex::default(),
-            stopping,
+            stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
             tasks,
         });
         hub.keep(heal::listen(Arc::clone(&hub), deliveries));
-        hub.keep(upkeep::run(Arc::clone(&hub)));
+        hub.keep(upkeep::renew(Arc::clone(&hub)));
+        hub.keep(upkeep::sweep(Arc::clone(&hub)));
+        hub.keep(upkeep::refresh(Arc::clone(&hub)));
         hub.keep(backlog::write(Arc::clone(&hub)));
         hub
     }
@@ -325,6 +330,7 @@ impl Hub {
     /// connections are gone; the caller bounds it in time.
     pub async fn stop(&self) {
         self.stopping.cancel();
+        self.stopped.cancel();
         self.backlog.close();
         if let Some(outbox) = &self.outbox {
             outbox.close();

@@ -23,23 +23,28 @@ const PRESENCE_REFRESH: Duration = Duration::from_secs(60);
 /// Rooms compared with the store in one question, so that a question stays small.
 const SWEEP_ROOMS_MAX: usize = 256;
 
-/// Runs until the server stops.
-pub(super) async fn run(hub: Arc<Hub>) {
+/// Renews the lease until the core has stopped: longer than connections are let in, because those who are told good-bye still count. A task
+/// of its own: nothing that waits for a slow store may make the lease run out.
+pub(super) async fn renew(hub: Arc<Hub>) {
     let mut renewal = ticking(hub.rules.clocks.lease / RENEWALS_PER_LEASE);
-    let mut sweep = ticking(hub.rules.clocks.sweep);
-    let mut presence = ticking(PRESENCE_REFRESH);
-    loop {
-        tokio::select! {
-            () = hub.stopping.cancelled() => break,
-            _ = renewal.tick() => hub.renew().await,
-            _ = sweep.tick() => hub.sweep().await,
-            _ = presence.tick() => hub.refresh_presence().await,
-        }
-    }
-    // While connections are still being told good-bye the lease must hold; after that it is given back.
-    while !hub.connections().is_empty() {
+    while hub.stopped.run_until_cancelled(renewal.tick()).await.is_some() {
         hub.renew().await;
-        tokio::time::sleep(hub.rules.clocks.lease / RENEWALS_PER_LEASE).await;
+    }
+}
+
+/// Compares the rooms with the store until the server stops.
+pub(super) async fn sweep(hub: Arc<Hub>) {
+    let mut sweep = ticking(hub.rules.clocks.sweep);
+    while hub.stopping.run_until_cancelled(sweep.tick()).await.is_some() {
+        hub.sweep().await;
+    }
+}
+
+/// Refreshes the presence of the connected users until the server stops.
+pub(super) async fn refresh(hub: Arc<Hub>) {
+    let mut refresh = ticking(PRESENCE_REFRESH);
+    while hub.stopping.run_until_cancelled(refresh.tick()).await.is_some() {
+        hub.refresh_presence().await;
     }
 }
 

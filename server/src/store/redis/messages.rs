@@ -84,7 +84,7 @@ impl MessageStore for RedisMessages {
                 last,
             );
             let ((generation, sequence), texts): ((Option<u64>, Option<u64>), Vec<String>) =
-                self.link.run_all(&both).await?;
+                self.link.read_all(&both).await?;
             let latest = Position { generation: generation.unwrap_or(0), sequence: sequence.unwrap_or(0) };
             history(&texts, latest)
         })
@@ -94,7 +94,7 @@ impl MessageStore for RedisMessages {
         Box::pin(async move {
             let mut script = self.since.key(self.position_key(room));
             script.key(self.history_key(room)).arg(after.generation).arg(after.sequence);
-            let (generation, sequence, texts): (u64, u64, Vec<String>) = self.link.run_script(&script).await?;
+            let (generation, sequence, texts): (u64, u64, Vec<String>) = self.link.read_script(&script).await?;
             let mut history = history(&texts, Position { generation, sequence })?;
             history.messages.retain(|stored| stored.position() > after);
             Ok(history)
@@ -112,7 +112,7 @@ impl MessageStore for RedisMessages {
                 let ttl = i64::try_from(self.position_ttl_s()).unwrap_or(i64::MAX);
                 all.cmd("HMGET").arg(&key).arg("generation").arg("sequence").expire(&key, ttl).ignore();
             }
-            let positions: Vec<(Option<u64>, Option<u64>)> = self.link.run_all(&all).await?;
+            let positions: Vec<(Option<u64>, Option<u64>)> = self.link.read_all(&all).await?;
             let position = |(generation, sequence): (Option<u64>, Option<u64>)| Position {
                 generation: generation.unwrap_or(0),
                 sequence: sequence.unwrap_or(0),
@@ -127,21 +127,21 @@ impl MessageStore for RedisMessages {
             let ttl = i64::try_from(self.position_ttl_s()).unwrap_or(i64::MAX);
             let mut all = pipe();
             all.atomic().set_nx(&key, wire::record_json(record)).ignore().expire(&key, ttl).ignore().get(&key);
-            let (text,): (String,) = self.link.run_all(&all).await?;
+            let (text,): (String,) = self.link.read_all(&all).await?;
             wire::record(&text)
         })
     }
 
     fn room<'a>(&'a self, room: &'a RoomId) -> StoreFuture<'a, Option<RoomRecord>> {
         Box::pin(async move {
-            let text: Option<String> = self.link.run(&redis::Cmd::get(self.record_key(room))).await?;
+            let text: Option<String> = self.link.read(&redis::Cmd::get(self.record_key(room))).await?;
             text.as_deref().map(wire::record).transpose()
         })
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            let _: String = self.link.run(&redis::cmd("PING")).await?;
+            let _: String = self.link.read(&redis::cmd("PING")).await?;
             Ok(())
         })
     }

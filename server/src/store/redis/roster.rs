@@ -95,7 +95,7 @@ impl RosterStore for RedisRoster {
         Box::pin(async move {
             let mut step = self.step("members", "");
             step.arg(room.as_str());
-            let mut users: Vec<String> = self.link.run_script(&step).await?;
+            let mut users: Vec<String> = self.link.read_script(&step).await?;
             users.sort_unstable();
             Ok(users.into_iter().map(UserId::from).collect())
         })
@@ -117,7 +117,7 @@ impl RosterStore for RedisRoster {
     fn entries<'a>(&'a self, instance: &'a InstanceId) -> StoreFuture<'a, Vec<Entry>> {
         Box::pin(async move {
             let key = self.link.key("chatwright:instance:", instance.as_str(), "");
-            let fields: Vec<(String, String)> = self.link.run(&redis::Cmd::hgetall(key)).await?;
+            let fields: Vec<(String, String)> = self.link.read(&redis::Cmd::hgetall(key)).await?;
             fields.iter().map(|(field, member)| entry(instance, field, member)).collect()
         })
     }
