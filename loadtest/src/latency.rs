@@ -41,11 +41,11 @@ impl Series {
     /// Each series with its name, in the order of reports.
     pub const ALL: [(Self, &'static str); 8] = [
         (Self::Deliver, "delivery"),
-        (Self::SendLag, "send lag (actual - intended)"),
-        (Self::Tcp, "connecting: TCP"),
-        (Self::Http, "connecting: + WebSocket handshake"),
-        (Self::Open, "connecting: + Engine.IO open"),
-        (Self::Connect, "connecting: + CONNECT answered"),
+        (Self::SendLag, "send lag"),
+        (Self::Tcp, "TCP stands"),
+        (Self::Http, "... WebSocket answered"),
+        (Self::Open, "... Engine.IO open"),
+        (Self::Connect, "... CONNECT answered"),
         (Self::Join, "join"),
         (Self::FirstMessage, "start to first message"),
     ];

@@ -136,6 +136,7 @@ fn series(report: &Report) -> Markup {
     html! {
         section {
             h2 { "Latencies" }
+            p .note { "Delivery: from the intended send to the receipt. Send lag: from the intended to the actual send. Connecting: from nothing, step by step." }
             table {
                 thead { tr { th { "series" } th { "samples" } @for percent in PERCENTILES { th { (percentile_name(percent)) } } } }
                 tbody {

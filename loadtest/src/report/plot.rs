@@ -90,7 +90,8 @@ fn draw_seconds(report: &Report, area: &Area<'_>) -> Outcome {
             .collect()
     };
     let lines = [(99.0, THIRD), (95.0, SECOND), (50.0, LINE)];
-    let high = line(99.0).iter().map(|(_, y)| *y).fold(100.0, f64::max) * 1.6;
+    // Room above the lines for the legend.
+    let high = line(99.0).iter().map(|(_, y)| *y).fold(100.0, f64::max) * 4.0;
     let low = line(50.0).iter().map(|(_, y)| *y).fold(high, f64::min).max(1.0) / 1.6;
     let mut chart = chart(area, 0.0..seconds_end(report), low..high)?;
     chart
