@@ -61,7 +61,8 @@ impl Player<'_> {
                 self.disturbed.insert(Subject::Instance(n), Action::Kill);
                 let (shown, tail) = (step.to_string(), Tail::default());
                 let why = "an orderly end was asked for".to_owned();
-                let blame = Blame { line: step.line, step: &shown, tail: &tail, expected: shown.clone(), got: reason, why };
+                let blame =
+                    Blame { line: step.line, step: &shown, tail: &tail, expected: shown.clone(), got: reason, why };
                 self.failure(&Site::CASE, blame)
             }
             ControlError::Failed { .. } | ControlError::Unable { .. } => Stop::Unplayable(error.to_string()),
