@@ -20,6 +20,9 @@ use crate::{
     target::{StartOptions, Target},
 };
 
+/// On a busy machine a preamble breaks down now and then: who was not caught is tried once more, from the start.
+const ATTEMPTS_MAX: u32 = 2;
+
 /// How wrong servers are judged.
 #[derive(Debug, Clone)]
 pub struct Judging {
@@ -110,14 +113,26 @@ where
                 Err(why) => return not_tried(why),
             },
         };
-        let (target, planted) = match server.start(self.bases, self.judging.start.clone()).await {
-            Ok(started) => started,
-            Err(error) => return not_tried(error.to_string()),
-        };
-        match (self.play)(target, globs).await {
-            Ok(report) => KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak) },
-            Err(why) => not_tried(why),
+        let mut row = None;
+        for attempt in 1..=ATTEMPTS_MAX {
+            let tried = match self.attempt(server, base, globs.clone()).await {
+                Ok(tried) => KillRow { attempts: attempt, ..tried },
+                Err(why) => not_tried(why),
+            };
+            let is_caught = tried.verdict == KillVerdict::Caught;
+            row = Some(tried);
+            if is_caught {
+                break;
+            }
         }
+        row.expect("there is at least one attempt")
+    }
+
+    async fn attempt(&self, server: &WrongServer, base: &BaseRun, globs: Vec<String>) -> Result<KillRow, String> {
+        let started = server.start(self.bases, self.judging.start.clone()).await;
+        let (target, planted) = started.map_err(|e| e.to_string())?;
+        let report = (self.play)(target, globs).await?;
+        Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak) })
     }
 }
 

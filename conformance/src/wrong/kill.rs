@@ -53,6 +53,8 @@ pub struct KillRow {
     pub survived: Vec<String>,
     /// Of `caught_by`, those that fail on the base too and so cannot say anything.
     pub weak: Vec<String>,
+    /// How often it was tried until it was caught, or given up.
+    pub attempts: u32,
     /// Failures at steps that state its clause.
     pub kills: Vec<Kill>,
     /// Failures at steps that state other clauses.
@@ -99,6 +101,7 @@ pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>) 
             .filter(|case| weak.iter().any(|name| filter_of(name) == *case))
             .cloned()
             .collect(),
+        attempts: 0,
         kills: Vec::new(),
         elsewhere: Vec::new(),
         broke_down: Vec::new(),
