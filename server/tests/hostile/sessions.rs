@@ -6,7 +6,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{
     Arena, config,
-    raw::{Raw, frame, http, poll_path, request, session, session_of, status},
+    raw::{Raw, frame, http, opening, poll_path, request, session, session_of, status},
 };
 
 fn upgrade_path(sid: &str) -> String {
@@ -132,17 +132,19 @@ async fn wrong_probes_end_the_new_transport() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_websocket_of_a_session_is_ended_and_the_first_goes_on() {
+async fn a_second_websocket_of_a_session_is_refused_also_during_the_upgrade_and_the_first_goes_on() {
     let arena = Arena::open().await;
     let sid = session_of(arena.address, "alice").await;
     let mut first = Raw::open(arena.address, &upgrade_path(&sid)).await;
     first.send(&frame(0x81, b"2probe")).await;
     while first.frame().await.expect("the probe is answered").1 != b"3probe" {}
+    let in_between = status(arena.address, opening(&upgrade_path(&sid), &[])).await;
+    assert_eq!(in_between, 400);
     first.send(&frame(0x81, b"5")).await;
     first.send(&frame(0x81, b"420[\"nothing\"]")).await;
     while !first.frame().await.expect("upgraded").1.starts_with(b"430") {}
-    let second = Raw::open(arena.address, &upgrade_path(&sid)).await;
-    second.ended().await;
+    let afterwards = status(arena.address, opening(&upgrade_path(&sid), &[])).await;
+    assert_eq!(afterwards, 400);
     first.send(&frame(0x81, b"421[\"nothing\"]")).await;
     while !first.frame().await.expect("the first goes on").1.starts_with(b"431") {}
     drop(first);

@@ -15,7 +15,10 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, StatusCode, header::CONTENT_LENGTH};
+use http::{
+    Method, Request, StatusCode,
+    header::{CONTENT_LENGTH, UPGRADE},
+};
 use http_body::Body;
 use http_body_util::{Empty, Full};
 use serde_json::Value;
@@ -62,13 +65,19 @@ where
         let query = request.uri().query().unwrap_or_default();
         let sid = query.split('&').find_map(|pair| pair.strip_prefix("sid=")).map(str::to_owned);
         let polls = query.split('&').any(|pair| pair == "transport=polling");
-        let stream = request.extensions().get::<ConnectionHandle>().cloned();
+        let upgrades = request.headers().contains_key(UPGRADE);
+        let stream = request.extensions().get::<ConnectionHandle>().filter(|_| upgrades).cloned();
         let method = request.method().clone();
         let session = sid.as_deref().and_then(|sid| self.sessions.find(sid));
         if let (Some(sid), Some(session), &Method::POST) = (&sid, &session, &method)
             && session.posting.swap(true, Ordering::AcqRel)
         {
             return Box::pin(this.two_at_once(sid.clone()));
+        }
+        if let (Some(session), Some(stream)) = (&session, &stream)
+            && !session.carried_by(stream.clone())
+        {
+            return Box::pin(ready(Ok(bad_request())));
         }
         let answer = self.engine.call(request);
         let guard =
@@ -80,14 +89,13 @@ where
                 Err(never) => match never {},
             };
             guard.answered = true;
+            if let (Some(session), Some(stream)) = (&guard.session, &stream)
+                && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            {
+                session.not_carried_by(stream);
+            }
             Ok(match (sid, response.status()) {
                 (None, StatusCode::OK) if polls => this.opened(response).await,
-                (Some(sid), StatusCode::SWITCHING_PROTOCOLS) => {
-                    if let Some(stream) = stream {
-                        this.sessions.of(&sid).upgraded_on(stream);
-                    }
-                    response
-                }
                 (Some(sid), StatusCode::OK) => {
                     this.sessions.of(&sid).polled(response.body().size_hint().exact().unwrap_or(0));
                     response
@@ -103,8 +111,7 @@ impl OxideService {
     /// A second POST while one is being received: refused, and the session ends.
     async fn two_at_once(self, sid: String) -> Result<Response, Infallible> {
         self.sessions.close_polling(&sid).await;
-        let body = r#"{"code":3,"message":"Bad request"}"#;
-        Ok((StatusCode::BAD_REQUEST, [("content-type", "application/json")], body).into_response())
+        Ok(bad_request())
     }
 
     /// A session was opened by polling. The engine queues a ping at once; it is taken and answered here, so that the client's first one
@@ -149,6 +156,11 @@ impl Drop for Pending {
             runtime.spawn(async move { sessions.close_polling(&sid).await });
         }
     }
+}
+
+fn bad_request() -> Response {
+    let body = r#"{"code":3,"message":"Bad request"}"#;
+    (StatusCode::BAD_REQUEST, [("content-type", "application/json")], body).into_response()
 }
 
 /// The engine writes the code of its errors as text; the protocol's servers write a number.

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -53,8 +53,8 @@ const CLEAR_AT_MIN: usize = 256;
 /// One engine session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Its WebSocket, from the start or after an upgrade.
-    stream: OnceLock<ConnectionHandle>,
+    /// Its WebSocket: from the start, under probe, or after an upgrade.
+    stream: Mutex<Option<ConnectionHandle>>,
     /// Bytes of answers to polls.
     polled_bytes: AtomicU64,
     /// Attempts to enter that were refused.
@@ -69,7 +69,7 @@ pub(super) struct Session {
 impl Session {
     fn new() -> Self {
         Self {
-            stream: OnceLock::new(),
+            stream: Mutex::default(),
             polled_bytes: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             entries: AtomicU32::new(0),
@@ -80,15 +80,34 @@ impl Session {
 
     /// Bytes that went out on this session, over whatever transport.
     pub(super) fn drained_bytes(&self) -> u64 {
-        self.polled_bytes.load(Ordering::Relaxed) + self.stream.get().map_or(0, ConnectionHandle::bytes_out)
+        self.polled_bytes.load(Ordering::Relaxed) + self.stream().map_or(0, |stream| stream.bytes_out())
     }
 
     pub(super) fn polled(&self, bytes: u64) {
         self.polled_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn upgraded_on(&self, stream: ConnectionHandle) {
-        let _ = self.stream.set(stream); // a session upgrades once
+    /// Takes this stream for the session's WebSocket. `false` while another one is: the engine would let a second WebSocket that comes
+    /// in the middle of an upgrade end the session.
+    pub(super) fn carried_by(&self, stream: ConnectionHandle) -> bool {
+        let mut current = self.stream.lock().expect("no code panics while it holds the stream");
+        if current.as_ref().is_some_and(|current| current.is_open() && current.id() != stream.id()) {
+            return false;
+        }
+        *current = Some(stream);
+        true
+    }
+
+    /// The session goes on without this stream: it did not become its WebSocket.
+    pub(super) fn not_carried_by(&self, stream: &ConnectionHandle) {
+        self.stream
+            .lock()
+            .expect("no code panics while it holds the stream")
+            .take_if(|current| current.id() == stream.id());
+    }
+
+    fn stream(&self) -> Option<ConnectionHandle> {
+        self.stream.lock().expect("no code panics while it holds the stream").clone()
     }
 
     pub(super) fn entered(&self) -> u32 {
@@ -105,7 +124,7 @@ impl Session {
     }
 
     fn is_over(&self, idle_max: Duration) -> bool {
-        match self.stream.get() {
+        match self.stream() {
             Some(stream) => !stream.is_open(),
             None => self.seen.lock().expect("no code panics while it holds the time").elapsed() > idle_max,
         }
@@ -141,7 +160,7 @@ impl Sessions {
         if socket.transport_type() == TransportType::Websocket
             && let Some(stream) = socket.req_parts().extensions.get::<ConnectionHandle>()
         {
-            session.upgraded_on(stream.clone());
+            session.carried_by(stream.clone());
         }
         session
     }
@@ -164,7 +183,7 @@ impl Sessions {
 
     /// Closes the engine connection of a client, whatever it does.
     pub(super) async fn close(&self, socket: &SocketRef, session: &Session, reason: CutReason) {
-        if let Some(stream) = session.stream.get() {
+        if let Some(stream) = session.stream() {
             stream.cut(reason);
             return;
         }
