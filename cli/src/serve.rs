@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use chatwright_protocol::dialects::Dialect;
 use chatwright_server::{
     Server,
     auth::IdentityMode,
@@ -19,11 +20,11 @@ use crate::{
 const ENV_FILE: &str = ".env";
 
 pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Outcome, UseError> {
-    if chatwright_protocol::dialects::by_name(&args.dialect).is_none() {
+    let dialect = chatwright_protocol::dialects::by_name(&args.dialect).ok_or_else(|| {
         let spoken = reference::spoken();
-        return Err(UseError::new(format!("the server speaks no dialect `{}`; it speaks {spoken}", args.dialect)));
-    }
-    let Configured { mut config, warnings } = configured(args.config.as_deref())?;
+        UseError::new(format!("the server speaks no dialect `{}`; it speaks {spoken}", args.dialect))
+    })?;
+    let Configured { mut config, warnings } = configured(dialect, args.config.as_deref())?;
     overrule(&mut config, &args);
     for warning in warnings {
         terminal::warning(&warning);
@@ -50,7 +51,7 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Outcome, Use
     Ok(Outcome::Pass)
 }
 
-fn configured(path: Option<&Path>) -> Result<Configured, UseError> {
+fn configured(dialect: &'static Dialect, path: Option<&Path>) -> Result<Configured, UseError> {
     let text = path
         .map(|path| {
             std::fs::read_to_string(path)
@@ -61,7 +62,7 @@ fn configured(path: Option<&Path>) -> Result<Configured, UseError> {
     variables.extend(
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
     );
-    configure(text.as_deref(), &variables, None).map_err(|problem| placed(&problem, path))
+    configure(dialect, text.as_deref(), &variables, None).map_err(|problem| placed(&problem, path))
 }
 
 /// A problem in the file is named with the file.

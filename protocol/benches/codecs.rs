@@ -23,6 +23,8 @@ fn message() -> Event {
         kind: MessageKind::Text,
         sent_at_ms: 1_697_280_000_000,
         sequence: 17,
+        receiver: None,
+        read_at_ms: None,
     })
 }
 

@@ -2,7 +2,9 @@
 
 use chatwright_protocol::{
     dialects::{AppPacket, rooms::DIALECT},
-    vocabulary::{Command, Event, Member, Message, MessageId, MessageKind, Refusal, RoomId, RoomKind, UserId},
+    vocabulary::{
+        Audience, Command, Event, Member, Message, MessageId, MessageKind, Refusal, RoomId, RoomKind, UserId,
+    },
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
@@ -24,6 +26,8 @@ fn message() -> Message {
         kind: MessageKind::Text,
         sent_at_ms: 1_697_280_000_000,
         sequence: 0,
+        receiver: None,
+        read_at_ms: None,
     }
 }
 
@@ -39,16 +43,16 @@ fn the_documented_client_events_are_understood() {
             command("authenticate", json!({"userId": "user-uuid", "username": "john_doe"})),
             Command::Authenticate { user: UserId::from("user-uuid"), name: "john_doe".to_owned() },
         ),
-        (
-            command("join_room", json!({"roomId": "room-123"})),
-            Command::Join { room: room.clone(), kind: None, participants: Vec::new() },
-        ),
+        (command("join_room", json!({"roomId": "room-123"})), Command::join(room.clone())),
         (command("leave_room", json!({"roomId": "room-123"})), Command::Leave { room: room.clone() }),
         (
             command("send_message", json!({"roomId": "room-123", "message": "Hello everyone!"})),
-            Command::Send { room: room.clone(), text: "Hello everyone!".to_owned(), kind: MessageKind::Text },
+            Command::send(Audience::Room(room.clone()), "Hello everyone!"),
         ),
-        (command("typing", json!({"roomId": "room-123", "isTyping": false})), Command::Typing { room, active: false }),
+        (
+            command("typing", json!({"roomId": "room-123", "isTyping": false})),
+            Command::typing(Audience::Room(room), false),
+        ),
     ];
     for (understood, expected) in cases {
         assert_eq!(understood, Ok(expected));
@@ -73,7 +77,10 @@ fn additions_to_documented_objects_are_ignored() {
 fn history_members_and_errors_are_understood() {
     let history = Event::History { room: RoomId::from("room-123"), messages: vec![message(), message()] };
     assert_eq!(event("message_history", json!([documented_message(), documented_message()])), Ok(history));
-    let users = Event::Members { room: RoomId::from(""), users: vec![UserId::from("a"), UserId::from("b")] };
+    let users = Event::Members {
+        room: RoomId::from(""),
+        users: vec![Member::nameless(UserId::from("a")), Member::nameless(UserId::from("b"))],
+    };
     assert_eq!(event("room_users", json!(["a", "b"])), Ok(users));
     assert_eq!(event("error", json!({"message": "Not authenticated"})), Ok(Event::Refused(Refusal::NotAuthenticated)));
 }
@@ -145,10 +152,21 @@ fn any_command() -> impl Strategy<Value = Command> {
     let users = vec(any::<String>().prop_map(UserId::from), 0..4);
     prop_oneof![
         any_member().prop_map(|Member { user, name }| Command::Authenticate { user, name }),
-        (any_room(), kind, users).prop_map(|(room, kind, participants)| Command::Join { room, kind, participants }),
+        (any_room(), kind, users).prop_map(|(room, kind, participants)| Command::Join {
+            room,
+            kind,
+            participants,
+            claimed: None
+        }),
         any_room().prop_map(|room| Command::Leave { room }),
-        (any_room(), any::<String>(), content).prop_map(|(room, text, kind)| Command::Send { room, text, kind }),
-        (any_room(), any::<bool>()).prop_map(|(room, active)| Command::Typing { room, active }),
+        (any_room(), any::<String>(), content).prop_map(|(room, text, kind)| Command::Send {
+            to: Audience::Room(room),
+            text,
+            kind,
+            claimed: None,
+            sent_at_ms: None
+        }),
+        (any_room(), any::<bool>()).prop_map(|(room, active)| Command::typing(Audience::Room(room), active)),
     ]
 }
 
@@ -168,6 +186,8 @@ fn any_message(room: RoomId) -> impl Strategy<Value = Message> {
             kind,
             sent_at_ms,
             sequence,
+            receiver: None,
+            read_at_ms: None,
         },
     )
 }
@@ -185,6 +205,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_flat_map(|room| (Just(room.clone()), vec(any_message(room), 1..4)))
             .prop_map(|(room, messages)| Event::History { room, messages }),
         vec(any::<String>().prop_map(UserId::from), 0..4)
+            .prop_map(|users| users.into_iter().map(Member::nameless).collect())
             .prop_map(|users| Event::Members { room: RoomId::from(""), users }),
         (any_room(), any_member()).prop_map(|(room, member)| Event::Joined { room, member }),
         (any_room(), any_member()).prop_map(|(room, member)| Event::Left { room, member }),

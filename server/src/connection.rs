@@ -2,14 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chatwright_protocol::{
-    dialects::AppPacket,
-    vocabulary::{Event, Refusal},
-};
+use chatwright_protocol::{dialects::AppPacket, vocabulary::Refusal};
 use serde::Serialize;
 
 use crate::{
-    chat::{Confirmation, Connection, Hub},
+    chat::{Confirmation, Connection, Core},
     clock,
     metrics::Metrics,
     transport::{CannotTake, EndReason, Frame},
@@ -75,11 +72,11 @@ impl Acknowledgement {
     }
 }
 
-/// Drives a connection to its end and takes it out of the hub; returns why it ended.
+/// Drives a connection to its end and takes it out of the core; returns why it ended.
 ///
 /// What was sent before the client left takes effect; what waits when the server ends a connection does not.
 pub(crate) async fn drive(
-    hub: &Arc<Hub>,
+    core: &Arc<dyn Core>,
     connection: &Arc<Connection>,
     metrics: &Metrics,
     mut inbox: impl Inbox,
@@ -92,19 +89,19 @@ pub(crate) async fn drive(
             reason = &mut asked_to_end => break reason,
             () = &mut expired => break EndReason::TokenExpired,
             incoming = inbox.next() => match incoming {
-                Some(incoming) => handle(hub, connection, metrics, incoming).await,
+                Some(incoming) => handle(core, connection, metrics, incoming).await,
                 None => break inbox.end_reason(),
             },
         }
     };
-    hub.disconnect(connection, reason).await;
+    core.disconnect(connection, reason).await;
     reason
 }
 
-async fn handle(hub: &Arc<Hub>, connection: &Arc<Connection>, metrics: &Metrics, incoming: Incoming) {
-    let dialect = hub.rules().dialect;
+async fn handle(core: &Arc<dyn Core>, connection: &Arc<Connection>, metrics: &Metrics, incoming: Incoming) {
+    let dialect = core.dialect();
     let outcome = match (dialect.server.decode)(&incoming.packet) {
-        Ok(command) => hub.handle(connection, command).await,
+        Ok(command) => core.handle(connection, command).await,
         Err(refusal) => Err(refusal),
     };
     metrics.command(name_of(&outcome), if outcome.is_ok() { "done" } else { "refused" });
@@ -114,8 +111,8 @@ async fn handle(hub: &Arc<Hub>, connection: &Arc<Connection>, metrics: &Metrics,
     }
     if let Err(refusal) = outcome {
         tracing::debug!(connection = %connection.id(), %refusal, "refused");
-        if let Some(frame) = Frame::of(dialect, &Event::Refused(refusal)) {
-            connection.tell(&frame);
+        if let Some(packet) = (dialect.server.refuse)(&incoming.packet, &refusal) {
+            connection.tell(&Frame::from(&packet));
         }
     }
 }

@@ -5,11 +5,11 @@
 //! 1. *bytes*: [`listener`] accepts and watches the stream; `transport::oxide` keeps the limits, the heartbeat and each connection's order.
 //! 2. *packet*: `chatwright_protocol::dialects::<dialect>::server::decode` makes a command of it, or a refusal in the dialect's own words.
 //! 3. *command*: `connection::drive`, the driver of one connection, takes its commands one after the other.
-//! 4. *core*: [`chat::Hub::handle`] dispatches to `chat/<verb>.rs`, which decides; a refusal is a value, not an error.
+//! 4. *core*: [`chat::Core::handle`] of `chat/<dialect>/` dispatches to a file per verb, which decides; a refusal is a value, not an error.
 //! 5. *ports*: [`store::MessageStore`], [`store::RosterStore`], [`bus::Bus`], [`events::EventSink`], [`auth::Verifier`] promise order, atomicity, delivery, expiry.
-//! 6. *adapters*: one file per technology beside its port; named only in `wiring.rs`.
-//! 7. *back*: `chat::heal::listen` or the verb -> `chat::room::Room` -> [`transport::Frame::of`] (encoded once per room) -> [`transport::Sink::send`] -> bytes.
-//! 8. *REST*: `http/<dialect>.rs` asks the same [`chat::Hub`].
+//! 6. *adapters*: one file per technology beside its port; named only in `wiring/`.
+//! 7. *back*: the core's reader of the bus or the verb -> its rooms -> [`transport::Frame::of`] (encoded once per room) -> [`transport::Sink::send`] -> bytes.
+//! 8. *REST*: `http/<dialect>.rs` asks the same core.
 //!
 //! What it is not: a place for wire formats (they are in `chatwright_protocol`), for command lines or for the environment.
 

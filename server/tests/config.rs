@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chatwright_protocol::dialects::rooms;
 use chatwright_server::{
     auth::IdentityMode,
-    config::{Config, Configured, Origins, SETTINGS, VerifierConfig, configure, parse_env_file},
+    config::{Config, Configured, Origins, VerifierConfig, configure, parse_env_file, settings},
 };
 
 const EXAMPLE_ENV: &str = include_str!("../../fixtures/deploy/rooms.example.env");
@@ -15,11 +16,11 @@ fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn from_variables(pairs: &[(&str, &str)]) -> Configured {
-    configure(None, &variables(pairs), None).expect("valid variables")
+    configure(&rooms::DIALECT, None, &variables(pairs), None).expect("valid variables")
 }
 
 fn problem(file: &str) -> String {
-    configure(Some(file), &BTreeMap::new(), None).expect_err(file).to_string()
+    configure(&rooms::DIALECT, Some(file), &BTreeMap::new(), None).expect_err(file).to_string()
 }
 
 #[test]
@@ -42,7 +43,7 @@ fn nothing_set_means_documented_figures_and_everything_in_memory() {
 #[test]
 fn the_example_env_file_says_what_the_document_says() {
     let variables = parse_env_file(EXAMPLE_ENV).expect("valid");
-    let Configured { config, warnings } = configure(None, &variables, None).expect("valid");
+    let Configured { config, warnings } = configure(&rooms::DIALECT, None, &variables, None).expect("valid");
     assert_eq!(config.listen.to_string(), "0.0.0.0:5004");
     let redis = config.redis.expect("a host is set");
     assert_eq!((redis.host.as_str(), redis.port, redis.password, redis.prefix.as_str()), ("redis", 6379, None, ""));
@@ -54,7 +55,8 @@ fn the_example_env_file_says_what_the_document_says() {
 
 #[test]
 fn the_example_file_is_valid_and_its_commented_lines_show_the_defaults() {
-    let Configured { config, .. } = configure(Some(EXAMPLE_TOML), &BTreeMap::new(), None).expect("valid");
+    let Configured { config, .. } =
+        configure(&rooms::DIALECT, Some(EXAMPLE_TOML), &BTreeMap::new(), None).expect("valid");
     let defaults = Config::default();
     assert_eq!(
         (&config.limits, &config.clocks, &config.engine),
@@ -65,17 +67,19 @@ fn the_example_file_is_valid_and_its_commented_lines_show_the_defaults() {
         let with_headers = shown.split("\n[").skip(1);
         with_headers.filter(|s| wanted.iter().any(|w| s.starts_with(w))).map(|s| format!("[{s}\n")).collect()
     };
-    let figures = configure(Some(&sections(&["limits", "clocks"])), &BTreeMap::new(), None).expect("valid");
+    let figures =
+        configure(&rooms::DIALECT, Some(&sections(&["limits", "clocks"])), &BTreeMap::new(), None).expect("valid");
     assert_eq!(figures.config, defaults);
     let backends =
-        configure(Some(&sections(&["redis", "mongodb", "rabbitmq"])), &BTreeMap::new(), None).expect("valid");
+        configure(&rooms::DIALECT, Some(&sections(&["redis", "mongodb", "rabbitmq"])), &BTreeMap::new(), None)
+            .expect("valid");
     assert!(backends.config.redis.is_some());
     assert_eq!(backends.warnings.len(), 2, "{:?}", backends.warnings);
 }
 
 #[test]
 fn the_example_file_shows_each_setting_with_its_variable() {
-    for setting in SETTINGS {
+    for setting in settings(&rooms::DIALECT) {
         let (_, section) = EXAMPLE_TOML.split_once(&format!("\n[{}]\n", setting.section())).expect(setting.key);
         let line = section
             .lines()
@@ -92,7 +96,7 @@ fn the_example_file_shows_each_setting_with_its_variable() {
 fn a_variable_beats_the_file_and_an_empty_one_is_not_set() {
     let file = "[limits]\nhistory = 200\n[redis]\nhost = \"a\"\n";
     let set = variables(&[("MAX_MESSAGE_HISTORY", "300"), ("REDIS_HOST", ""), ("REDIS_PORT", "7000")]);
-    let config = configure(Some(file), &set, None).expect("valid").config;
+    let config = configure(&rooms::DIALECT, Some(file), &set, None).expect("valid").config;
     assert_eq!(config.limits.history_max, 300);
     let redis = config.redis.expect("from the file");
     assert_eq!((redis.host.as_str(), redis.port), ("a", 7000));
@@ -101,7 +105,7 @@ fn a_variable_beats_the_file_and_an_empty_one_is_not_set() {
 #[test]
 fn with_several_dialects_each_has_variables_of_its_own() {
     let set = variables(&[("PORT", "1"), ("ROOMS_PORT", "6004"), ("REDIS_HOST", "not-ours")]);
-    let config = configure(None, &set, Some("ROOMS")).expect("valid").config;
+    let config = configure(&rooms::DIALECT, None, &set, Some("ROOMS")).expect("valid").config;
     assert_eq!(config.listen.port(), 6004);
     assert!(config.redis.is_none());
 }
@@ -137,8 +141,9 @@ fn errors_of_a_file_name_line_and_key_and_what_is_expected() {
 
 #[test]
 fn errors_of_variables_name_the_variable() {
-    let wrong =
-        |name: &str, value: &str| configure(None, &variables(&[(name, value)]), None).expect_err("wrong").to_string();
+    let wrong = |name: &str, value: &str| {
+        configure(&rooms::DIALECT, None, &variables(&[(name, value)]), None).expect_err("wrong").to_string()
+    };
     assert!(wrong("PORT", "http").starts_with("PORT: a whole number"));
     assert!(wrong("MAX_MESSAGE_HISTORY", "0").starts_with("MAX_MESSAGE_HISTORY: "));
     assert!(wrong("CORS_ORIGIN", "*,https://a.example").starts_with("CORS_ORIGIN: either"));
@@ -148,7 +153,7 @@ fn errors_of_variables_name_the_variable() {
 #[test]
 fn two_ways_to_verify_tokens_are_an_error_and_one_is_taken() {
     let both = variables(&[("JWT_SECRET", "x"), ("AUTH_SERVICE_URL", "http://auth:3000")]);
-    let error = configure(None, &both, None).expect_err("both");
+    let error = configure(&rooms::DIALECT, None, &both, None).expect_err("both");
     assert_eq!(error.to_string(), "AUTH_SERVICE_URL: only one way to verify tokens can be chosen");
     let service = from_variables(&[("AUTH_SERVICE_URL", "http://auth:3000/base"), ("AUTH_TIMEOUT", "750ms")]);
     let VerifierConfig::Service(rules) = service.config.verifier else { panic!("{:?}", service.config.verifier) };

@@ -87,7 +87,7 @@ async fn a_peer_that_stops_reading_is_cut_off_and_leaves_no_ghost_while_others_g
     assert_eq!(left["userId"], "stalled");
     assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
     assert_eq!(server.hub.room_users(&"room".into()).await.unwrap(), vec!["alice".into()]);
-    assert_eq!(server.hub.all_connections().len(), 1);
+    assert_eq!(server.server.core().registry().all().len(), 1);
     for _ in 0..100 {
         if server.server.tcp_connections() == 1 {
             drop(stalled);
@@ -108,7 +108,7 @@ async fn the_session_id_is_shown_to_nobody() {
     alice.emit("send_message", json!({"roomId": "room", "message": "hi"})).await;
     seen.push(alice.event("new_message").await);
     let public: Vec<String> =
-        server.hub.all_connections().iter().map(|connection| connection.id().to_string()).collect();
+        server.server.core().registry().all().iter().map(|connection| connection.id().to_string()).collect();
     drop(bob);
     seen.push(alice.event("user_left").await);
     let seen = format!("{seen:?} {public:?}");

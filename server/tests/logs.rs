@@ -52,7 +52,7 @@ async fn coming_and_going_is_logged_and_no_secret_ever_is_at_whatever_level() {
     alice.join("room").await;
     alice.emit("send_message", json!({"roomId": "room", "message": "a private word"})).await;
     alice.event("new_message").await;
-    let id = server.hub.all_connections()[0].id().to_string();
+    let id = server.server.core().registry().all()[0].id().to_string();
     let session = alice.handshake["sid"].as_str().expect("a session id").to_owned();
     let foreign = format!("{token}x");
     assert!(Client::try_connect(server.address, json!({"token": foreign})).await.is_err());

@@ -56,7 +56,7 @@ async fn the_documented_keys_hold_what_the_document_says() {
     let server = server::with(config(&redis, "p:")).await;
     let mut alice = Client::in_room(server.address, "alice", "room:1").await;
     let mut inside = redis.client().await;
-    let id = server.hub.all_connections()[0].id().to_string();
+    let id = server.server.core().registry().all()[0].id().to_string();
     let channels: Vec<(String, i64)> =
         redis::cmd("PUBSUB").arg("NUMSUB").arg("p:chat:room:room:1").query_async(&mut inside).await.expect("an answer");
     assert_eq!(channels, [("p:chat:room:room:1".to_owned(), 1)]);
@@ -146,7 +146,7 @@ async fn without_redis_people_on_one_instance_go_on_and_what_they_said_is_writte
             "not confirmed, so without a place"
         );
     }
-    assert!(one.hub.health().await.store.problem.is_some());
+    assert!(one.server.core().health().await.store.problem.is_some());
     let answer = alice.ask("send_message", json!({"roomId": "room", "message": "during 3"})).await;
     assert_eq!(answer["ok"], false, "nothing is confirmed now: {answer}");
     bob.event("new_message").await;

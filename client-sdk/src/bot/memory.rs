@@ -179,6 +179,8 @@ mod tests {
             kind: MessageKind::Text,
             sent_at_ms: number,
             sequence: 0,
+            receiver: None,
+            read_at_ms: None,
         }
     }
 

@@ -16,7 +16,7 @@ use std::{
 use chatwright_protocol::{
     dialects::{AppPacket, Carrier, Dialect},
     socket_io::{Arg, MAIN_NAMESPACE},
-    vocabulary::{Command, Message, MessageKind, RoomId, RoomKind, UserId},
+    vocabulary::{Audience, Command, Message, MessageKind, RoomId, RoomKind, UserId},
 };
 use serde_json::Value;
 
@@ -107,7 +107,7 @@ impl Bot {
         if self.core.rooms_count() >= self.config.rooms_max {
             return Err(AskError::TooMany { what: "rooms", max: self.config.rooms_max });
         }
-        self.core.join(Command::Join { room: room.clone(), kind, participants }, room.clone());
+        self.core.join(Command::Join { room: room.clone(), kind, participants, claimed: None }, room.clone());
         let answer = self.until(|event| event.enters_or_not(&room)).await?;
         if let BotEvent::Entered(entered) = answer { Ok(entered) } else { Err(answer.into_error()) }
     }
@@ -150,7 +150,7 @@ impl Bot {
     /// [`AskError`]: not in the room, or the packet could not be emitted.
     pub async fn typing(&mut self, room: &RoomId, active: bool) -> Result<(), AskError> {
         self.check_entered(room)?;
-        self.say(&Command::Typing { room: room.clone(), active }).await
+        self.say(&Command::typing(Audience::Room(room.clone()), active)).await
     }
 
     /// The next thing that the bot is told; `None` once it is stranded or closed and all is told. Cancel safe.

@@ -12,7 +12,7 @@ use chatwright_protocol::{
     dialects::{AppPacket, rooms::DIALECT, rooms::wire::MessageJson},
     engine_io,
     socket_io::{Arg, Body, Decoder, Limits, Packet},
-    vocabulary::{Command, Event, Member, Message, MessageId, RoomId, UserId},
+    vocabulary::{Audience, Command, Event, Member, Message, MessageId, RoomId, UserId},
 };
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -171,12 +171,12 @@ impl Stranger {
                 None
             }
             Ok(Command::Send { text, .. }) if text == "forbidden" => Some("that is forbidden"),
-            Ok(Command::Send { room, text, .. }) => {
+            Ok(Command::Send { to: Audience::Room(room), text, .. }) => {
                 self.post(&room, user, &text);
                 None
             }
             Ok(Command::Leave { .. } | Command::Typing { .. }) => None,
-            Err(_) => Some("what?"),
+            Ok(_) | Err(_) => Some("what?"),
         };
         if let Some(reason) = refused {
             emit(out, "error", json!({"message": reason}));
@@ -223,6 +223,8 @@ impl Stranger {
             kind: chatwright_protocol::vocabulary::MessageKind::Text,
             sent_at_ms: sequence / 3,
             sequence,
+            receiver: None,
+            read_at_ms: None,
         };
         for (_, _, out) in &room.members {
             emit(out, "new_message", self.json(&message));

@@ -94,9 +94,20 @@ pub struct Dialect {
     pub client: ClientSide,
 }
 
+impl PartialEq for Dialect {
+    /// A dialect is its name.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Dialect {}
+
 /// Choices of a dialect that the chat core reads as data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
+    /// Whether clients say who they are and are believed, unless configuration demands proof.
+    pub open_by_default: bool,
     /// Whether the sending connection receives its own message.
     pub echo_to_sender: bool,
     /// Whether `Send` and `Typing` need membership.
@@ -112,6 +123,8 @@ pub struct ServerSide {
     pub decode: fn(&AppPacket) -> Result<Command, Refusal>,
     /// What the client reads for an event; `None` where the dialect has no words for it.
     pub encode: fn(&Event) -> Option<AppPacket>,
+    /// What the client reads when this packet of it was refused; `None` where the dialect has no words for it.
+    pub refuse: fn(&AppPacket, &Refusal) -> Option<AppPacket>,
 }
 
 /// The client's half of a dialect: pure functions.

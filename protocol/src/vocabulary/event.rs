@@ -7,6 +7,8 @@ use super::{MessageId, Refusal, RoomId, UserId};
 pub enum Event {
     /// A message was sent to a room.
     Message(Message),
+    /// One's own message is stored: the confirmation, in dialects that have an event for it.
+    Sent(Message),
     /// The newest messages of a room, oldest first.
     History {
         /// Which room.
@@ -18,8 +20,8 @@ pub enum Event {
     Members {
         /// Which room.
         room: RoomId,
-        /// The users.
-        users: Vec<UserId>,
+        /// The users; their names are empty where the dialect has none here.
+        users: Vec<Member>,
     },
     /// A user entered a room (the first of his connections did).
     Joined {
@@ -35,6 +37,13 @@ pub enum Event {
         /// Who.
         member: Member,
     },
+    /// A user is back whose departure had been told.
+    Returned {
+        /// Which room.
+        room: RoomId,
+        /// Who.
+        member: Member,
+    },
     /// A user started or stopped typing.
     Typing {
         /// Which room.
@@ -44,6 +53,47 @@ pub enum Event {
         /// Started (`true`) or stopped.
         active: bool,
     },
+    /// Somebody has read messages.
+    Read {
+        /// Where they stand.
+        room: RoomId,
+        /// Which.
+        messages: Vec<MessageId>,
+        /// When, in milliseconds since the Unix epoch at the server.
+        read_at_ms: u64,
+    },
+    /// Somebody opened a conversation with the one who reads this.
+    ChatOpened {
+        /// Which conversation.
+        room: RoomId,
+        /// Who.
+        by: UserId,
+    },
+    /// Somebody ended a conversation.
+    ChatClosed {
+        /// Which conversation.
+        room: RoomId,
+        /// Who.
+        by: UserId,
+    },
+    /// A user is connected now, or not any more.
+    Presence {
+        /// Who.
+        user: UserId,
+        /// Connected (`true`) or not.
+        online: bool,
+        /// Since when, in milliseconds since the Unix epoch at the server.
+        at_ms: u64,
+    },
+    /// It is proved who the connection is.
+    Authenticated {
+        /// Who.
+        member: Member,
+    },
+    /// It is not proved who the connection is, in words that may be shown; the connection ends.
+    NotAuthenticated(String),
+    /// The server stops; the connection ends.
+    Stopping,
     /// A command was refused.
     Refused(Refusal),
 }
@@ -55,6 +105,14 @@ pub struct Member {
     pub user: UserId,
     /// Display name.
     pub name: String,
+}
+
+impl Member {
+    /// A user of whom no name is known here.
+    #[must_use]
+    pub fn nameless(user: UserId) -> Self {
+        Self { user, name: String::new() }
+    }
 }
 
 /// A stored message.
@@ -72,8 +130,12 @@ pub struct Message {
     pub kind: MessageKind,
     /// Milliseconds since the Unix epoch at the server; for people, never for order.
     pub sent_at_ms: u64,
-    /// Position in the room, given by the store, from 1, without gaps.
+    /// Position in the room, given by the store, from 1, without gaps; 0 where the store gives none.
     pub sequence: u64,
+    /// Whom it is for, where the dialect's messages have exactly one receiver.
+    pub receiver: Option<UserId>,
+    /// When its receiver read it, in milliseconds since the Unix epoch; `None`: not yet, or nobody keeps it.
+    pub read_at_ms: Option<u64>,
 }
 
 /// The content of a message.

@@ -5,7 +5,7 @@ mod event;
 mod ids;
 mod refusal;
 
-pub use command::{Command, RoomKind};
+pub use command::{Audience, Command, RoomKind};
 pub use event::{Event, Member, Message, MessageKind};
 pub use ids::{MessageId, RoomId, UserId};
 pub use refusal::Refusal;

@@ -16,6 +16,11 @@ pub enum Refusal {
         /// What is wrong with it, e.g. `must be a string`.
         problem: &'static str,
     },
+    /// There is no such thing here for this user.
+    NotFound {
+        /// What, e.g. `conversation`.
+        what: &'static str,
+    },
     /// No such event in this dialect.
     UnknownEvent,
     /// The identity is verified and cannot be changed by a payload.
@@ -35,6 +40,7 @@ impl fmt::Display for Refusal {
             Self::NotAuthenticated => f.write_str("Not authenticated"),
             Self::NotMember => f.write_str("Not a member of this room"),
             Self::Invalid { field, problem } => write!(f, "Invalid {field}: {problem}"),
+            Self::NotFound { what } => write!(f, "No such {what}"),
             Self::UnknownEvent => f.write_str("Unknown event"),
             Self::IdentityFixed => f.write_str("Identity is verified and cannot be changed"),
             Self::Unavailable => f.write_str("Temporarily unavailable, try again"),

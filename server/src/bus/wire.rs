@@ -103,6 +103,8 @@ pub(super) fn from_json(text: &[u8], room: &RoomId) -> Result<Notice, serde_json
                     kind: kind_of_name(&json.message_type).unwrap_or_default(),
                     sent_at_ms: json.timestamp,
                     sequence: json.sequence,
+                    receiver: None,
+                    read_at_ms: None,
                 },
             }),
         ),

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use chatwright_protocol::dialects::Dialect;
 use http::Uri;
 
 use super::{Config, ConfigError, Configured, Origins, RedisConfig, Secret, VerifierConfig};
@@ -46,10 +47,10 @@ pub(super) struct Draft {
     pub(super) places: BTreeMap<&'static str, String>,
 }
 
-impl Default for Draft {
-    fn default() -> Self {
+impl Draft {
+    pub(super) fn of(dialect: &'static Dialect) -> Self {
         Self {
-            config: Config::default(),
+            config: Config::of(dialect),
             production: false,
             host: None,
             admin_host: None,
@@ -72,9 +73,7 @@ impl Default for Draft {
             places: BTreeMap::new(),
         }
     }
-}
 
-impl Draft {
     fn error(&self, key: &'static str, problem: impl Into<String>) -> ConfigError {
         ConfigError { place: self.places.get(key).cloned().unwrap_or_else(|| key.to_owned()), problem: problem.into() }
     }

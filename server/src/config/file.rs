@@ -9,7 +9,7 @@ use super::{
     ConfigError,
     checks::Draft,
     raw::Raw,
-    settings::{SETTINGS, Setting},
+    settings::{Setting, settings},
 };
 
 /// Applies each key of the file to the draft.
@@ -21,11 +21,11 @@ pub(super) fn apply(text: &str, draft: &mut Draft) -> Result<(), ConfigError> {
     for (section, content) in table.get_ref() {
         let DeValue::Table(keys) = content.get_ref() else {
             let place = format!("line {}, {}", line_of(text, section.span().start), section.get_ref());
-            return Err(ConfigError { place, problem: format!("a section is expected: {}", sections()) });
+            return Err(ConfigError { place, problem: format!("a section is expected: {}", sections(draft)) });
         };
-        if !SETTINGS.iter().any(|setting| setting.section() == section.get_ref()) {
+        if !settings(draft.config.dialect).any(|setting| setting.section() == section.get_ref()) {
             let place = format!("line {}, [{}]", line_of(text, section.span().start), section.get_ref());
-            return Err(ConfigError { place, problem: format!("unknown section; known are {}", sections()) });
+            return Err(ConfigError { place, problem: format!("unknown section; known are {}", sections(draft)) });
         }
         for (key, value) in keys {
             apply_one(text, section.get_ref(), key, value, draft)?;
@@ -44,10 +44,9 @@ fn apply_one(
     let name = format!("{section}.{}", key.get_ref());
     let place = format!("line {}, {name}", line_of(text, key.span().start));
     let wrong = |problem| ConfigError { place: place.clone(), problem };
-    let setting = SETTINGS
-        .iter()
+    let setting = settings(draft.config.dialect)
         .find(|setting| setting.key == name)
-        .ok_or_else(|| wrong(format!("unknown key; [{section}] has {}", keys_of(section))))?;
+        .ok_or_else(|| wrong(format!("unknown key; [{section}] has {}", keys_of(draft, section))))?;
     let raw = Raw::of_toml(value.get_ref()).map_err(wrong)?;
     setting.set(draft, &raw, &place).map_err(wrong)
 }
@@ -56,13 +55,15 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
 }
 
-fn sections() -> String {
-    let mut sections: Vec<&str> = SETTINGS.iter().map(Setting::section).collect();
+fn sections(draft: &Draft) -> String {
+    let mut sections: Vec<&str> = settings(draft.config.dialect).map(Setting::section).collect();
+    sections.sort_unstable();
     sections.dedup();
     sections.join(", ")
 }
 
-fn keys_of(section: &str) -> String {
-    let keys: Vec<&str> = SETTINGS.iter().filter(|setting| setting.section() == section).map(Setting::name).collect();
+fn keys_of(draft: &Draft, section: &str) -> String {
+    let keys: Vec<&str> =
+        settings(draft.config.dialect).filter(|setting| setting.section() == section).map(Setting::name).collect();
     keys.join(", ")
 }

@@ -1,7 +1,7 @@
 //! What a server is told: plain data, made from a TOML file and from variables that somebody hands in. Nothing here reads the
 //! environment or a disk.
 //!
-//! One table, [`SETTINGS`], has a line for each thing that can be set: its key in the file, its variable, its check. A variable beats the
+//! The tables behind [`settings`] have a line for each thing that can be set: its key in the file, its variable, its check. A variable beats the
 //! file, the file beats the default, and an error names the place that is wrong.
 
 mod checks;
@@ -13,11 +13,12 @@ mod settings;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use chatwright_protocol::dialects::{Dialect, rooms};
 use http::Uri;
 
 pub use dotenv::parse_env_file;
 pub use origins::Origins;
-pub use settings::{SETTINGS, Setting};
+pub use settings::{Setting, settings};
 
 use crate::{
     auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules},
@@ -26,11 +27,15 @@ use crate::{
     transport::oxide::OxideRules,
 };
 
-/// Everything that one server of the dialect `rooms` is told.
+/// Everything that one server is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// What it speaks.
+    pub dialect: &'static Dialect,
     /// Where clients connect. Port 0: any free one.
     pub listen: SocketAddr,
+    /// The dialect's further listeners, by name.
+    pub listeners: BTreeMap<&'static str, SocketAddr>,
     /// Where `/metrics` is; `None`: nowhere.
     pub admin: Option<SocketAddr>,
     /// Whether identities are verified.
@@ -117,11 +122,22 @@ impl fmt::Debug for Secret {
 }
 
 impl Default for Config {
+    /// Of `rooms`.
     fn default() -> Self {
+        Self::of(&rooms::DIALECT)
+    }
+}
+
+impl Config {
+    /// What holds for a dialect of which nothing was said: everything in memory, on its documented ports of the loopback interface.
+    #[must_use]
+    pub fn of(dialect: &'static Dialect) -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 5004)),
+            dialect,
+            listen: SocketAddr::from(([127, 0, 0, 1], dialect.default_port)),
+            listeners: BTreeMap::new(),
             admin: None,
-            identity: IdentityMode::default(),
+            identity: if dialect.policy.open_by_default { IdentityMode::Open } else { IdentityMode::Token },
             verifier: VerifierConfig::Embedded(ClaimNames::default()),
             origins: Origins::Any,
             origin_required: false,
@@ -157,7 +173,7 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-/// A configuration from the text of a TOML file (if there is one) and from variables (the process's, over those of an `.env` file).
+/// A dialect's configuration from the text of a TOML file (if there is one) and from variables (the process's, over those of an `.env` file).
 ///
 /// With several dialects in one process each variable carries its dialect's name: `prefix` is then e.g. `ROOMS`, and `ROOMS_PORT` is
 /// read instead of `PORT`. Variables that nobody knows are somebody else's; keys of the file that nobody knows are errors.
@@ -165,11 +181,12 @@ pub struct ConfigError {
 /// # Errors
 /// [`ConfigError`] for the first thing that is wrong.
 pub fn configure(
+    dialect: &'static Dialect,
     file: Option<&str>,
     variables: &BTreeMap<String, String>,
     prefix: Option<&str>,
 ) -> Result<Configured, ConfigError> {
-    let mut draft = checks::Draft::default();
+    let mut draft = checks::Draft::of(dialect);
     if let Some(text) = file {
         file::apply(text, &mut draft)?;
     }

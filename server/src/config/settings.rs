@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chatwright_protocol::dialects::Dialect;
+
 use super::{
     ConfigError, Secret,
     checks::Draft,
@@ -48,7 +50,7 @@ pub(super) fn apply_variables(
     prefix: Option<&str>,
     draft: &mut Draft,
 ) -> Result<(), ConfigError> {
-    for setting in SETTINGS {
+    for setting in settings(draft.config.dialect) {
         let Some(variable) = setting.variable else { continue };
         let name = prefix.map_or_else(|| variable.to_owned(), |prefix| format!("{prefix}_{variable}"));
         if let Some(value) = variables.get(&name).filter(|value| !value.trim().is_empty()) {
@@ -84,9 +86,22 @@ macro_rules! setting {
     };
 }
 
-/// Everything that can be set, by section. Variables that the document names have its names.
+/// Everything that can be set for a dialect: its own lines, and those of [`COMMON`] whose keys it has not taken.
+///
+/// Variables that a document names have its names, so the same key may have another variable in another dialect.
+pub fn settings(dialect: &'static Dialect) -> impl Iterator<Item = &'static Setting> {
+    let own = own(dialect.name);
+    own.iter().chain(COMMON.iter().filter(|common| !own.iter().any(|setting| setting.key == common.key)))
+}
+
+/// The lines that only this dialect has, or that it has otherwise.
+fn own(_dialect: &str) -> &'static [Setting] {
+    &[]
+}
+
+/// What can be set for every dialect, by section.
 #[rustfmt::skip] // one line a setting
-pub const SETTINGS: &[Setting] = &[
+const COMMON: &[Setting] = &[
     setting!("listen.mode", Some("NODE_ENV"), "development, or production: listens on all interfaces", |d, v| d.production = v.text()? == "production"),
     setting!("listen.host", Some("HOST"), "IP address for clients", |d, v| d.host = Some(v.ip()?)),
     setting!("listen.port", Some("PORT"), "port for clients; 0: any free one", |d, v| d.config.listen.set_port(v.port()?)),

@@ -57,6 +57,8 @@ fn message(room: &RoomId, sequence: u64) -> NoticeBody {
             kind: MessageKind::File,
             sent_at_ms: 1_728_887_400_123,
             sequence,
+            receiver: None,
+            read_at_ms: None,
         },
     })
 }

@@ -41,7 +41,7 @@ impl From<Refusal> for Failure {
             Refusal::NotAuthenticated => StatusCode::UNAUTHORIZED,
             Refusal::NotMember | Refusal::IdentityFixed => StatusCode::FORBIDDEN,
             Refusal::Invalid { .. } => StatusCode::BAD_REQUEST,
-            Refusal::UnknownEvent => StatusCode::NOT_FOUND,
+            Refusal::UnknownEvent | Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
             Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         };

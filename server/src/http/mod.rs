@@ -18,45 +18,51 @@ use axum::{Router, body::Body, middleware, response::Response};
 use http::Request;
 use tower::Service;
 
-use crate::{auth::Gate, chat::Hub, config::Origins, metrics::Metrics};
+use crate::{auth::Gate, chat::rooms::Hub, config::Origins, metrics::Metrics};
 use rooms::Rest;
 
 pub use admin::admin_routes;
 
-/// What the routes for clients need.
+/// The rules that hold for everybody who comes over HTTP.
 #[derive(Debug, Clone)]
-pub struct Doors {
-    /// The chat core.
-    pub hub: Arc<Hub>,
-    /// Who verifies tokens.
-    pub gate: Gate,
+pub(crate) struct Doors {
     /// Where answers are counted.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// Which web pages may come.
-    pub origins: Origins,
+    pub(crate) origins: Origins,
     /// Whether a Socket.IO request without `Origin` is refused.
-    pub origin_required: bool,
-    /// The largest body of a REST request.
-    pub rest_body_bytes_max: usize,
+    pub(crate) origin_required: bool,
 }
 
-/// The routes for clients of `rooms`: REST, and the engine at its path.
-pub fn client_routes<S>(doors: Doors, engine_path: &str, engine: S) -> Router
-where
-    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
-    S::Future: Send,
-{
-    let Doors { hub, gate, metrics, origins, origin_required, rest_body_bytes_max } = doors;
-    let rest = rooms::routes(Rest::new(hub, gate, rest_body_bytes_max))
-        .fallback(answer::not_found)
-        .method_not_allowed_fallback(answer::method_not_allowed)
-        .layer(middleware::map_response(answer::guarded))
-        .layer(middleware::from_fn_with_state(metrics, observe::counted));
-    let sockets = Router::new()
-        .route_service(engine_path, engine.clone())
-        .route_service(&format!("{engine_path}/"), engine)
-        .layer(middleware::from_fn_with_state(posting::Posts::default(), posting::one_at_a_time))
-        .layer(middleware::from_fn(opening::checked))
-        .layer(middleware::from_fn_with_state(origin::Pages::new(origins.clone(), origin_required), origin::admitted));
-    rest.merge(sockets).layer(origin::cors(&origins))
+/// The REST routes of `rooms`.
+pub(crate) fn rooms_routes(hub: Arc<Hub>, gate: Gate, rest_body_bytes_max: usize) -> Router {
+    rooms::routes(Rest::new(hub, gate, rest_body_bytes_max))
+}
+
+impl Doors {
+    /// A dialect's REST routes with what holds for all of them: errors as JSON, counted, guarded against web pages from elsewhere.
+    pub(crate) fn rest(&self, routes: Router) -> Router {
+        routes
+            .fallback(answer::not_found)
+            .method_not_allowed_fallback(answer::method_not_allowed)
+            .layer(middleware::map_response(answer::guarded))
+            .layer(middleware::from_fn_with_state(self.metrics.clone(), observe::counted))
+            .layer(origin::cors(&self.origins))
+    }
+
+    /// A Socket.IO engine at its path.
+    pub(crate) fn engine<S>(&self, path: &str, engine: S) -> Router
+    where
+        S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        let pages = origin::Pages::new(self.origins.clone(), self.origin_required);
+        Router::new()
+            .route_service(path, engine.clone())
+            .route_service(&format!("{path}/"), engine)
+            .layer(middleware::from_fn_with_state(posting::Posts::default(), posting::one_at_a_time))
+            .layer(middleware::from_fn(opening::checked))
+            .layer(middleware::from_fn_with_state(pages, origin::admitted))
+            .layer(origin::cors(&self.origins))
+    }
 }

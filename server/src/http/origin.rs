@@ -23,7 +23,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// The headers for pages: a list of origins gets credentials, everybody gets none.
 pub(super) fn cors(origins: &Origins) -> CorsLayer {
     let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .max_age(PREFLIGHT_AGE);
     match origins {

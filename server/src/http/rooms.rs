@@ -14,7 +14,7 @@ use axum::{
 };
 use chatwright_protocol::{
     dialects::{AppPacket, rooms::wire::MessageJson},
-    vocabulary::{Command, RoomId, UserId},
+    vocabulary::{Audience, Command, RoomId, UserId},
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,10 @@ use serde_json::{Value, json};
 use super::{answer::Failure, body, caller::Caller};
 use crate::{
     auth::Gate,
-    chat::{self, Connection, Hub, Post},
+    chat::{
+        self, Connection, Core as _,
+        rooms::{Hub, Post},
+    },
 };
 
 /// The name that the document gives the service.
@@ -99,7 +102,7 @@ async fn health(State(rest): State<Arc<Rest>>) -> Response {
             Some(false) => "disconnected",
         },
         adapter: health.bus.technology,
-        connections: rest.hub.all_connections().len(),
+        connections: rest.hub.registry().all().len(),
         messages_waiting: health.backlog,
         reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
     };
@@ -157,7 +160,8 @@ async fn message(
     let speaker = caller.speaker(&body, &rest)?;
     body.insert("roomId".to_owned(), json!(room.as_str())); // the path says where, whatever the body says
     let said = AppPacket::event("send_message", Value::Object(body));
-    let Command::Send { room, text, kind } = (rest.hub.rules().dialect.server.decode)(&said)? else {
+    let Command::Send { to: Audience::Room(room), text, kind, .. } = (rest.hub.rules().dialect.server.decode)(&said)?
+    else {
         return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"));
     };
     let message = rest.hub.post(&speaker, Post { room, text, kind }).await?;
@@ -213,7 +217,7 @@ impl From<&Arc<Connection>> for ConnectionJson {
 }
 
 async fn socket_info(State(rest): State<Arc<Rest>>, _: Caller) -> Json<SocketInfoJson> {
-    let connections: Vec<ConnectionJson> = rest.hub.all_connections().iter().map(ConnectionJson::from).collect();
+    let connections: Vec<ConnectionJson> = rest.hub.registry().all().iter().map(ConnectionJson::from).collect();
     Json(SocketInfoJson { success: true, total_connections: connections.len(), connections })
 }
 

@@ -77,6 +77,8 @@ impl Draft {
                 kind: self.kind,
                 sent_at_ms: self.sent_at_ms,
                 sequence: position.sequence,
+                receiver: None,
+                read_at_ms: None,
             },
         }
     }

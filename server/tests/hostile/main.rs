@@ -92,15 +92,16 @@ impl Arena {
     /// The attack is over: checks that it did not disturb the canary and left nothing.
     async fn close(self) {
         let began = Instant::now();
-        while self.instance.hub.all_connections().len() > 2 || self.instance.server.tcp_connections() > 2 {
-            let (chat, tcp) = (self.instance.hub.all_connections().len(), self.instance.server.tcp_connections());
+        while self.instance.server.core().registry().all().len() > 2 || self.instance.server.tcp_connections() > 2 {
+            let (chat, tcp) =
+                (self.instance.server.core().registry().all().len(), self.instance.server.tcp_connections());
             assert!(
                 began.elapsed() < GONE_AFTER,
                 "still there: {chat} chat and {tcp} TCP connections, 2 are the canary's"
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(self.instance.hub.all_connections().len(), 2, "the canary is still connected");
+        assert_eq!(self.instance.server.core().registry().all().len(), 2, "the canary is still connected");
         self.stop.cancel();
         let worst = self.canary.await.expect("the canary heard everything, in order");
         assert!(worst < ROUND_TRIP_MAX, "the canary waited {worst:?}");

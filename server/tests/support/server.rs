@@ -9,7 +9,7 @@ use chatwright_server::{
         jwt::JwtRules,
         mint::{TokenRequest, mint},
     },
-    chat::{Clocks, Hub},
+    chat::{Clocks, rooms::Hub},
     clock,
     config::VerifierConfig,
 };
@@ -55,5 +55,5 @@ pub async fn with(config: Config) -> Instance {
 /// A server beside others in this process.
 pub async fn beside(config: Config, memory: &SharedMemory) -> Instance {
     let server = Server::start_beside(config, memory).await.expect("the server starts");
-    Instance { hub: Arc::clone(server.hub()), address: server.addresses().listen, server }
+    Instance { hub: Arc::clone(server.hub().expect("rooms is served")), address: server.addresses().listen, server }
 }

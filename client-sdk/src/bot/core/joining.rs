@@ -144,7 +144,7 @@ impl Core {
         let mut names: Vec<RoomId> = self.rooms.keys().cloned().collect();
         names.sort_unstable();
         for name in names.into_iter().rev() {
-            let command = Command::Join { room: name.clone(), kind: None, participants: Vec::new() };
+            let command = Command::join(name.clone());
             self.asked.push_front(Asked::new(Question::join(name, command, true)));
         }
         self.check_returned();

@@ -10,7 +10,7 @@ use std::{
 
 use chatwright_protocol::{
     dialects::{Confirmation, Dialect},
-    vocabulary::{Command, Event, Message, MessageKind, RoomId, UserId},
+    vocabulary::{Audience, Command, Event, Message, MessageKind, RoomId, UserId},
 };
 
 use super::{
@@ -132,7 +132,9 @@ impl Core {
                 Question::Post { room, text, kind, .. } => {
                     let entered = self.rooms.get(room).is_none_or(|room| room.entered);
                     if entered && !held.contains(room) {
-                        return Some((place, Command::Send { room: room.clone(), text: text.clone(), kind: *kind }));
+                        let to = Audience::Room(room.clone());
+                        let (text, kind) = (text.clone(), *kind);
+                        return Some((place, Command::Send { to, text, kind, claimed: None, sent_at_ms: None }));
                     }
                     held.insert(room);
                 }
@@ -165,11 +167,21 @@ impl Core {
         match event {
             Event::Message(message) => self.hear_message(message),
             Event::History { messages, .. } => self.hear_history(messages),
-            Event::Members { users, .. } => self.hear_members(users),
+            Event::Members { users, .. } => self.hear_members(users.into_iter().map(|member| member.user).collect()),
             Event::Joined { room, member } => self.inbox.push_back(BotEvent::Joined { room, member }),
             Event::Left { room, member } => self.inbox.push_back(BotEvent::Left { room, member }),
             Event::Typing { room, member, active } => self.inbox.push_back(BotEvent::Typing { room, member, active }),
             Event::Refused(refusal) => self.hear_refusal(refusal.to_string()),
+            // No dialect that the bot speaks has words for these yet.
+            Event::Sent(_)
+            | Event::Returned { .. }
+            | Event::Read { .. }
+            | Event::ChatOpened { .. }
+            | Event::ChatClosed { .. }
+            | Event::Presence { .. }
+            | Event::Authenticated { .. }
+            | Event::NotAuthenticated(_)
+            | Event::Stopping => {}
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::wire::{ErrorJson, HistoryJson, MembershipJson, MessageJson, TypingJson, kind_name};
 use crate::{
     dialects::{AppPacket, HistoryRoute, Unreadable, percent_encode},
-    vocabulary::{Command, Event, Member, Message, MessageKind, Refusal, RoomId, RoomKind, UserId},
+    vocabulary::{Audience, Command, Event, Member, Message, MessageKind, Refusal, RoomId, RoomKind, UserId},
 };
 
 /// `GET /api/chat/:roomId/history`: up to as many messages as a room keeps (`MAX_MESSAGE_HISTORY`).
@@ -26,7 +26,7 @@ pub fn encode(command: &Command) -> Option<AppPacket> {
         Command::Authenticate { user, name } => {
             AppPacket::event("authenticate", json!({"userId": user.as_str(), "username": name}))
         }
-        Command::Join { room, kind, participants } => {
+        Command::Join { room, kind, participants, claimed: _ } => {
             let mut payload = json!({"roomId": room.as_str()});
             if let Some(kind) = kind {
                 payload["type"] = json!(match kind {
@@ -40,16 +40,23 @@ pub fn encode(command: &Command) -> Option<AppPacket> {
             AppPacket::event("join_room", payload)
         }
         Command::Leave { room } => AppPacket::event("leave_room", json!({"roomId": room.as_str()})),
-        Command::Send { room, text, kind } => {
+        Command::Send { to: Audience::Room(room), text, kind, .. } => {
             let mut payload = json!({"roomId": room.as_str(), "message": text});
             if *kind != MessageKind::Text {
                 payload["messageType"] = json!(kind_name(*kind));
             }
             AppPacket::event("send_message", payload)
         }
-        Command::Typing { room, active } => {
+        Command::Typing { to: Audience::Room(room), active, .. } => {
             AppPacket::event("typing", json!({"roomId": room.as_str(), "isTyping": active}))
         }
+        Command::Send { to: Audience::Users(_) | Audience::Here, .. }
+        | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
+        | Command::Quit
+        | Command::LoadHistory { .. }
+        | Command::MarkRead { .. }
+        | Command::OpenChat { .. }
+        | Command::CloseChat { .. } => return None,
     })
 }
 
@@ -74,7 +81,10 @@ pub fn decode(packet: &AppPacket) -> Result<Event, Unreadable> {
         }
         "room_users" => Event::Members {
             room: RoomId::from(""),
-            users: read::<Vec<String>>(name, payload)?.into_iter().map(UserId::from).collect(),
+            users: read::<Vec<String>>(name, payload)?
+                .into_iter()
+                .map(|user| Member::nameless(UserId::from(user)))
+                .collect(),
         },
         "user_joined" => membership(name, payload, |room, member| Event::Joined { room, member })?,
         "user_left" => membership(name, payload, |room, member| Event::Left { room, member })?,

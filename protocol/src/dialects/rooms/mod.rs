@@ -13,7 +13,7 @@ pub const DIALECT: Dialect = Dialect {
     path: "/socket.io",
     default_port: 5004,
     capabilities: Capabilities { confirmation: Confirmation::Echo, catch_up: CatchUp::History, room_order: true },
-    policy: Policy { echo_to_sender: true, members_only: true, connections_per_user_max: 5 },
-    server: ServerSide { decode: server::decode, encode: server::encode },
+    policy: Policy { open_by_default: false, echo_to_sender: true, members_only: true, connections_per_user_max: 5 },
+    server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
     client: ClientSide { encode: client::encode, decode: client::decode, history: Some(client::HISTORY) },
 };

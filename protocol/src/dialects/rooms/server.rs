@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::wire::{ErrorJson, MembershipJson, MessageJson, TypingJson, kind_of_name};
 use crate::{
     dialects::AppPacket,
-    vocabulary::{Command, Event, Member, MessageKind, Refusal, RoomId, RoomKind, UserId},
+    vocabulary::{Audience, Command, Event, Member, MessageKind, Refusal, RoomId, RoomKind, UserId},
 };
 
 /// What a client's packet asks for.
@@ -36,7 +36,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
             AppPacket::event("message_history", to_json(&messages))
         }
         Event::Members { users, .. } => {
-            AppPacket::event("room_users", json!(users.iter().map(UserId::as_str).collect::<Vec<_>>()))
+            AppPacket::event("room_users", json!(users.iter().map(|member| member.user.as_str()).collect::<Vec<_>>()))
         }
         Event::Joined { room, member } => AppPacket::event("user_joined", membership(room, member)),
         Event::Left { room, member } => AppPacket::event("user_left", membership(room, member)),
@@ -50,7 +50,22 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
             }),
         ),
         Event::Refused(refusal) => AppPacket::event("error", to_json(&ErrorJson { message: refusal.to_string() })),
+        Event::Sent(_)
+        | Event::Returned { .. }
+        | Event::Read { .. }
+        | Event::ChatOpened { .. }
+        | Event::ChatClosed { .. }
+        | Event::Presence { .. }
+        | Event::Authenticated { .. }
+        | Event::NotAuthenticated(_)
+        | Event::Stopping => return None,
     })
+}
+
+/// The packet that a client reads when a packet of it was refused: `error`, whatever it was.
+#[must_use]
+pub fn refuse(_: &AppPacket, refusal: &Refusal) -> Option<AppPacket> {
+    encode(&Event::Refused(refusal.clone()))
 }
 
 fn authenticate(payload: &Map<String, Value>) -> Result<Command, Refusal> {
@@ -67,7 +82,7 @@ fn join(payload: &Map<String, Value>) -> Result<Command, Refusal> {
         Some("group") => Some(RoomKind::Group),
         Some(_) => return Err(Refusal::Invalid { field: "type", problem: "must be direct or group" }),
     };
-    Ok(Command::Join { room: room(payload)?, kind, participants: participants(payload)? })
+    Ok(Command::Join { room: room(payload)?, kind, participants: participants(payload)?, claimed: None })
 }
 
 fn participants(payload: &Map<String, Value>) -> Result<Vec<UserId>, Refusal> {
@@ -90,7 +105,8 @@ fn send(payload: &Map<String, Value>) -> Result<Command, Refusal> {
             .filter(|kind| *kind != MessageKind::System)
             .ok_or(Refusal::Invalid { field: "messageType", problem: "must be text, image or file" })?,
     };
-    Ok(Command::Send { room: room(payload)?, text: text(payload, "message")?.to_owned(), kind })
+    let to = Audience::Room(room(payload)?);
+    Ok(Command::Send { to, text: text(payload, "message")?.to_owned(), kind, claimed: None, sent_at_ms: None })
 }
 
 fn typing(payload: &Map<String, Value>) -> Result<Command, Refusal> {
@@ -98,7 +114,7 @@ fn typing(payload: &Map<String, Value>) -> Result<Command, Refusal> {
         .get("isTyping")
         .and_then(Value::as_bool)
         .ok_or(Refusal::Invalid { field: "isTyping", problem: "must be true or false" })?;
-    Ok(Command::Typing { room: room(payload)?, active })
+    Ok(Command::typing(Audience::Room(room(payload)?), active))
 }
 
 fn payload(args: &[Value]) -> Result<&Map<String, Value>, Refusal> {

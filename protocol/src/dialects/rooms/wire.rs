@@ -98,6 +98,8 @@ impl From<MessageJson> for Message {
             kind: json.message_type.as_deref().and_then(kind_of_name).unwrap_or_default(),
             sent_at_ms: json.timestamp,
             sequence: json.sequence.unwrap_or(0),
+            receiver: None,
+            read_at_ms: None,
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) fn stored(text: &str) -> Result<Stored, StoreError> {
             kind: kind_of_name(&json.message_type).unwrap_or_default(),
             sent_at_ms: json.timestamp,
             sequence: json.sequence,
+            receiver: None,
+            read_at_ms: None,
         },
     })
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     auth::{Admission, AuthError, Gate, token::handshake_token},
-    chat::{ConnectRefusal, Connection, Hub},
+    chat::{ConnectRefusal, Connection, Core},
     connection,
     listener::CutReason,
     metrics::Metrics,
@@ -31,7 +31,7 @@ const ENTRY_MAX: Duration = Duration::from_secs(2);
 
 /// What stands at the namespace's door.
 pub(super) struct Door {
-    pub(super) hub: Arc<Hub>,
+    pub(super) core: Arc<dyn Core>,
     pub(super) gate: Gate,
     pub(super) metrics: Metrics,
     pub(super) rules: OxideRules,
@@ -42,7 +42,7 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub(super) enum Refused {
     Identity(AuthError),
-    Hub(ConnectRefusal),
+    Core(ConnectRefusal),
     Payload,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity(reason) => write!(f, "Authentication error: {reason}"),
-            Self::Hub(reason) => write!(f, "{reason}"),
+            Self::Core(reason) => write!(f, "{reason}"),
             Self::Payload => f.write_str("Invalid payload"),
         }
     }
@@ -85,7 +85,7 @@ impl Door {
     async fn connect(self: Arc<Self>, socket: &SocketRef, session: &Arc<Session>, auth: &Json) -> Result<(), Refused> {
         let identity = self.verify(socket, auth).await.map_err(Refused::Identity)?;
         let sink = OxideSink::new(socket.clone(), Arc::clone(session), self.rules.frames_waiting_bytes_max);
-        let connection = self.hub.connect(identity, DeviceId::fresh(), Arc::new(sink)).await.map_err(Refused::Hub)?;
+        let connection = self.core.connect(identity, DeviceId::fresh(), Arc::new(sink)).await.map_err(Refused::Core)?;
         let (funnel, queue) = Funnel::new(self.rules.events_waiting_max, self.rules.events_waiting_bytes_max);
         socket.extensions.insert(funnel);
         socket.on_fallback(async |_: Queued| ());
@@ -119,10 +119,10 @@ impl Door {
         has_entered: oneshot::Receiver<()>,
     ) {
         if !matches!(tokio::time::timeout(ENTRY_MAX, has_entered).await, Ok(Ok(()))) {
-            self.hub.disconnect(&connection, EndReason::TransportClosed).await; // the peer left before CONNECT was out
+            self.core.disconnect(&connection, EndReason::TransportClosed).await; // the peer left before CONNECT was out
             return;
         }
-        let reason = connection::drive(&self.hub, &connection, &self.metrics, queue).await;
+        let reason = connection::drive(&self.core, &connection, &self.metrics, queue).await;
         drop(connection);
         if reason == EndReason::ClientLeft {
             self.sessions.close_if_idle(&socket, &session, self.rules.connect_timeout).await;

@@ -16,7 +16,7 @@ use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler as _};
 
 pub use service::OxideService;
 
-use crate::{auth::Gate, chat::Hub, metrics::Metrics};
+use crate::{auth::Gate, chat::Core, metrics::Metrics};
 use handshake::Door;
 use service::Elsewhere;
 use session::Sessions;
@@ -83,9 +83,9 @@ impl fmt::Debug for Oxide {
 }
 
 impl Oxide {
-    /// An engine that serves `path` (without a final slash) and hands its connections to the hub.
+    /// An engine that serves `path` (without a final slash) and hands its connections to the core.
     #[must_use]
-    pub fn new(path: &'static str, rules: OxideRules, hub: Arc<Hub>, gate: Gate, metrics: Metrics) -> Self {
+    pub fn new(path: &'static str, rules: OxideRules, core: Arc<dyn Core>, gate: Gate, metrics: Metrics) -> Self {
         let parser = ParserConfig::common()
             .max_incoming_binaries(rules.attachments_max)
             .max_incoming_binary_buf_size(rules.packet_bytes_max)
@@ -104,7 +104,7 @@ impl Oxide {
             .with_parser(parser)
             .build_with_inner_svc(Elsewhere);
         let sessions = Sessions::new(path, rules, service.clone());
-        let at_door = Arc::new(Door { hub, gate, metrics, rules, sessions: Arc::clone(&sessions) });
+        let at_door = Arc::new(Door { core, gate, metrics, rules, sessions: Arc::clone(&sessions) });
         let handler = handshake::entered.with(move |socket, auth| at_door.let_in(socket, auth));
         // The local adapter's namespace is ready at once: the future it returns has nothing to wait for.
         let () = io.ns(NAMESPACE, handler);

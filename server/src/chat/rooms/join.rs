@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chatwright_protocol::vocabulary::{Event, Refusal, RoomId, RoomKind, UserId};
+use chatwright_protocol::vocabulary::{Event, Member, Refusal, RoomId, RoomKind, UserId};
 
 use super::{Confirmation, Connection, Hub, away, check_id};
 use crate::{bus::NoticeBody, store::RoomRecord, transport::Frame};
@@ -44,7 +44,10 @@ impl Hub {
             self.tell_room(&cell, NoticeBody::Joined(member)).await;
         }
         let messages = history.messages.iter().map(|stored| stored.message.clone()).collect();
-        let answers = [Event::History { room: room.clone(), messages }, Event::Members { room, users }];
+        let answers = [
+            Event::History { room: room.clone(), messages },
+            Event::Members { room, users: users.into_iter().map(Member::nameless).collect() },
+        ];
         let frames: Vec<Frame> = answers.iter().filter_map(|event| Frame::of(self.rules.dialect, event)).collect();
         let next = cell.state().finish_joining(connection.id(), &history, &frames);
         self.follow_up(&cell, next);

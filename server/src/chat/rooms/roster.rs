@@ -134,10 +134,8 @@ impl Hub {
             Ok(admission) => admission,
             Err(problem) => {
                 self.roster_may_differ(&problem);
-                let connections = self.connections();
-                let same_user =
-                    |other: &&Arc<Connection>| other.member().is_some_and(|other| other.user == member.user);
-                if connections.values().filter(same_user).count() > max { Admission::Full } else { Admission::Admitted }
+                let same_user = |other: &Connection| other.member().is_some_and(|other| other.user == member.user);
+                if self.registry.count(same_user) > max { Admission::Full } else { Admission::Admitted }
             }
         }
     }

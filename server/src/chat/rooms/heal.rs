@@ -11,7 +11,7 @@ use crate::bus::{Deliveries, Delivery, Notice, NoticeBody};
 
 /// Reads the bus until the server stops.
 pub(super) async fn listen(hub: Arc<Hub>, mut deliveries: Deliveries) {
-    let stopping = hub.stopping.clone();
+    let stopping = hub.registry.stopping().clone();
     while let Some(delivery) = stopping.run_until_cancelled(deliveries.recv()).await.flatten() {
         match delivery {
             Delivery::Notice(notice) if notice.origin == hub.instance => {}

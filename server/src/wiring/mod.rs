@@ -1,8 +1,10 @@
-//! Puts a server together from its configuration: the only file that names adapters.
+//! Puts a server together from its configuration: this folder alone names adapters. One file per dialect.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+mod rooms;
 
-use chatwright_protocol::dialects::rooms;
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -13,61 +15,74 @@ use crate::{
         jwt::{JwtRules, JwtVerifier},
         service::{BadServiceAddress, ServiceVerifier},
     },
-    bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
-    chat::{Hub, Ports, Rules},
+    chat::{self, Core},
     clock,
     config::{Config, Secret, VerifierConfig},
-    events::{EventSink, json_lines::JsonLines},
-    http::{Doors, admin_routes, client_routes},
+    http::{Doors, admin_routes},
     listener::{ListenError, Listener, Serving},
     metrics::Metrics,
-    redis_link::{BadRedis, RedisLink, RedisOptions},
-    store::{
-        InstanceId, MessageStore, RosterStore,
-        memory::{MemoryMessages, Retention},
-        memory_roster::MemoryRoster,
-        redis::{RedisMessages, RedisRoster},
-    },
+    redis_link::BadRedis,
     transport::{EndReason, oxide::Oxide},
 };
 
 /// Of the time for a drain, the part in which connections end by themselves; the rest is for the store and for cutting what is left.
 const GOODBYE_SHARE: u32 = 2;
 
+/// The name of the listener that every dialect has: its sockets, and for most everything else.
+const SOCKET: &str = "socket";
+
 /// One running server.
-#[derive(Debug)]
 pub struct Server {
-    hub: Arc<Hub>,
-    oxide: Oxide,
-    sockets: Serving,
+    core: Arc<dyn Core>,
+    hub: Option<Arc<chat::rooms::Hub>>,
+    engine: Option<Oxide>,
+    listeners: Vec<(&'static str, Serving)>,
     admin: Option<Serving>,
     secret: Option<Secret>,
 }
 
 /// Where a server listens, with the real ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
-    /// Clients: Socket.IO and REST.
+    /// Clients: sockets, and REST where the dialect has no listener of its own for it.
     pub listen: SocketAddr,
+    /// The dialect's further listeners, by name.
+    pub others: BTreeMap<&'static str, SocketAddr>,
     /// `/metrics`.
     pub admin: Option<SocketAddr>,
 }
 
-/// What instances in one process share instead of Redis.
+/// What instances in one process share instead of backends: one field per dialect.
 #[derive(Clone)]
 pub struct SharedMemory {
-    messages: Arc<dyn MessageStore>,
-    roster: Arc<dyn RosterStore>,
-    bus: MemoryHub,
+    rooms: rooms::Shared,
 }
 
 impl SharedMemory {
     /// An empty one that keeps what this configuration says.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let messages = Arc::new(MemoryMessages::new(retention(config)));
-        Self { messages, roster: Arc::new(MemoryRoster::default()), bus: MemoryHub::default() }
+        Self { rooms: rooms::Shared::new(config) }
     }
+}
+
+/// What every dialect's wiring is given.
+struct Foundation<'a> {
+    config: &'a Config,
+    gate: Gate,
+    doors: Doors,
+    metrics: Metrics,
+}
+
+/// What a dialect's wiring makes.
+struct Assembled {
+    core: Arc<dyn Core>,
+    /// For whoever looks at `rooms` from inside the process.
+    hub: Option<Arc<chat::rooms::Hub>>,
+    /// The Socket.IO engine, for dialects that have one.
+    engine: Option<Oxide>,
+    /// What each listener serves; [`SOCKET`] is one of them.
+    routes: Vec<(&'static str, Router)>,
 }
 
 /// A server could not be started. The words say what to change.
@@ -85,6 +100,9 @@ pub enum StartError {
     /// Redis cannot be used as configured. That it does not answer is no error: the server waits for it.
     #[error(transparent)]
     Redis(#[from] BadRedis),
+    /// The dialect is known, and this server does not speak it.
+    #[error("the server does not speak {0}")]
+    Dialect(&'static str),
     /// The file for events cannot be opened.
     #[error("failed to open {path} for events: {source}")]
     Events {
@@ -112,40 +130,49 @@ impl Server {
     /// [`StartError`].
     pub async fn start_beside(config: Config, memory: &SharedMemory) -> Result<Self, StartError> {
         // Ports first: a server that cannot listen must not enter itself anywhere.
-        let sockets = Listener::open("socket", config.listen, config.connections.clone())?;
+        let mut listeners = BTreeMap::new();
+        for (name, address) in std::iter::once((SOCKET, config.listen)).chain(config.listeners.clone()) {
+            listeners.insert(name, Listener::open(name, address, config.connections.clone())?);
+        }
         let admin = config.admin.map(|admin| Listener::open("admin", admin, config.connections.clone())).transpose()?;
         let metrics = Metrics::new();
         let (verifier, secret) = verifier(&config.verifier)?;
-        let gate = Gate::new(config.identity, verifier, metrics.clone());
-        let (ports, deliveries) = ports(&config, memory, events(&config).await?)?;
-        let rules =
-            Rules { dialect: &rooms::DIALECT, identity: config.identity, limits: config.limits, clocks: config.clocks };
-        let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
-        hub.renew().await; // known to the cluster before the first client comes
-        let oxide = Oxide::new(rooms::DIALECT.path, config.engine, Arc::clone(&hub), gate.clone(), metrics.clone());
-        let doors = Doors {
-            hub: Arc::clone(&hub),
-            gate,
+        let foundation = Foundation {
+            gate: Gate::new(config.identity, verifier, metrics.clone()),
+            doors: Doors {
+                metrics: metrics.clone(),
+                origins: config.origins.clone(),
+                origin_required: config.origin_required,
+            },
             metrics: metrics.clone(),
-            origins: config.origins,
-            origin_required: config.origin_required,
-            rest_body_bytes_max: config.rest_body_bytes_max,
+            config: &config,
         };
-        let sockets = sockets.serve(client_routes(doors, rooms::DIALECT.path, oxide.service()), metrics.clone());
+        let assembled = match config.dialect.name {
+            "rooms" => rooms::assemble(&foundation, &memory.rooms).await?,
+            name => return Err(StartError::Dialect(name)),
+        };
+        let listeners = assembled
+            .routes
+            .into_iter()
+            .filter_map(|(name, routes)| Some((name, listeners.remove(name)?.serve(routes, metrics.clone()))))
+            .collect();
         let admin = admin.map(|admin| admin.serve(admin_routes(metrics.clone()), metrics));
-        Ok(Self { hub, oxide, sockets, admin, secret })
+        Ok(Self { core: assembled.core, hub: assembled.hub, engine: assembled.engine, listeners, admin, secret })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
-        Addresses { listen: self.sockets.address(), admin: self.admin.as_ref().map(Serving::address) }
+        let mut others: BTreeMap<_, _> =
+            self.listeners.iter().map(|(name, serving)| (*name, serving.address())).collect();
+        let listen = others.remove(SOCKET).expect("every dialect serves its sockets");
+        Addresses { listen, others, admin: self.admin.as_ref().map(Serving::address) }
     }
 
     /// TCP connections of clients now.
     #[must_use]
     pub fn tcp_connections(&self) -> usize {
-        self.sockets.connections()
+        self.listeners.iter().map(|(_, serving)| serving.connections()).sum()
     }
 
     /// The secret that tokens are signed with, if it was made at this start.
@@ -156,8 +183,14 @@ impl Server {
 
     /// The chat core, for whoever looks at it from inside the process.
     #[must_use]
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub fn core(&self) -> &Arc<dyn Core> {
+        &self.core
+    }
+
+    /// The core of `rooms`, if that is what is served.
+    #[must_use]
+    pub fn hub(&self) -> Option<&Arc<chat::rooms::Hub>> {
+        self.hub.as_ref()
     }
 
     /// Stops within `limit`: accepts nobody, ends all connections, writes what waits, closes. Returns how many connections had to be cut.
@@ -165,19 +198,30 @@ impl Server {
     /// What a client was told to be stored is stored; a command that is carried out now is finished.
     pub async fn drain(self, limit: Duration) -> usize {
         let deadline = Instant::now() + limit;
-        self.hub.stop_accepting();
-        self.sockets.stop_accepting();
+        self.core.registry().stop_accepting();
+        self.listeners.iter().for_each(|(_, serving)| serving.stop_accepting());
         let goodbye = deadline - limit / GOODBYE_SHARE;
-        let _ = tokio::time::timeout_at(goodbye, self.hub.end_all(EndReason::ServerStopping)).await;
-        self.oxide.close().await;
-        let cut = self.sockets.stop(goodbye.saturating_duration_since(Instant::now())).await;
-        if tokio::time::timeout_at(deadline, self.hub.stop()).await.is_err() {
+        let _ = tokio::time::timeout_at(goodbye, self.core.registry().end_all(EndReason::ServerStopping)).await;
+        if let Some(engine) = &self.engine {
+            engine.close().await;
+        }
+        let mut cut = 0;
+        for (_, serving) in self.listeners {
+            cut += serving.stop(goodbye.saturating_duration_since(Instant::now())).await;
+        }
+        if tokio::time::timeout_at(deadline, self.core.stop()).await.is_err() {
             tracing::warn!("something still waited for its backend at the end of the drain; it was never confirmed");
         }
         if let Some(admin) = self.admin {
             admin.stop(deadline.saturating_duration_since(Instant::now())).await;
         }
         cut
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses()).finish_non_exhaustive()
     }
 }
 
@@ -193,34 +237,4 @@ fn verifier(config: &VerifierConfig) -> Result<(Arc<dyn Verifier>, Option<Secret
         VerifierConfig::Service(rules) => (Arc::new(ServiceVerifier::new(rules.clone(), clock)?), None),
         VerifierConfig::Grpc { address, timeout } => (Arc::new(GrpcVerifier::new(address, *timeout, clock)?), None),
     })
-}
-
-async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {
-    let Some(path) = &config.events_file else { return Ok(None) };
-    match JsonLines::open(path).await {
-        Ok(sink) => Ok(Some(Arc::new(sink))),
-        Err(source) => Err(StartError::Events { path: path.clone(), source }),
-    }
-}
-
-fn ports(
-    config: &Config,
-    memory: &SharedMemory,
-    events: Option<Arc<dyn EventSink>>,
-) -> Result<(Ports, Deliveries), StartError> {
-    let Some(redis) = &config.redis else {
-        let (bus, deliveries) = memory.bus.endpoint();
-        let (messages, roster) = (Arc::clone(&memory.messages), Arc::clone(&memory.roster));
-        return Ok((Ports { messages, roster, bus: Arc::new(bus) as Arc<dyn Bus>, events }, deliveries));
-    };
-    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
-    let link = RedisLink::new(&options)?;
-    let (bus, deliveries) = RedisBus::new(&options)?;
-    let messages = Arc::new(RedisMessages::new(link.clone(), retention(config)));
-    let ports = Ports { messages, roster: Arc::new(RedisRoster::new(link)), bus: Arc::new(bus), events };
-    Ok((ports, deliveries))
-}
-
-fn retention(config: &Config) -> Retention {
-    Retention { history_messages_max: config.limits.history_max, history_ttl: config.history_ttl }
 }

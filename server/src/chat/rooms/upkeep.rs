@@ -35,7 +35,7 @@ pub(super) async fn renew(hub: Arc<Hub>) {
 /// Compares the rooms with the store until the server stops.
 pub(super) async fn sweep(hub: Arc<Hub>) {
     let mut sweep = ticking(hub.rules.clocks.sweep);
-    while hub.stopping.run_until_cancelled(sweep.tick()).await.is_some() {
+    while hub.registry.stopping().run_until_cancelled(sweep.tick()).await.is_some() {
         hub.sweep().await;
     }
 }
@@ -43,7 +43,7 @@ pub(super) async fn sweep(hub: Arc<Hub>) {
 /// Refreshes the presence of the connected users until the server stops.
 pub(super) async fn refresh(hub: Arc<Hub>) {
     let mut refresh = ticking(PRESENCE_REFRESH);
-    while hub.stopping.run_until_cancelled(refresh.tick()).await.is_some() {
+    while hub.registry.stopping().run_until_cancelled(refresh.tick()).await.is_some() {
         hub.refresh_presence().await;
     }
 }
@@ -97,7 +97,7 @@ impl Hub {
     async fn reconcile(&self) -> Result<(), StoreError> {
         let stale = self.ports.roster.entries(&self.instance).await?;
         for entry in stale {
-            let there = self.connections().get(&entry.device.id).cloned();
+            let there = self.registry.get(&entry.device.id);
             let is_true = there.is_some_and(|connection| {
                 connection.member().as_ref() == Some(&entry.device.member)
                     && entry.room.as_ref().is_none_or(|room| connection.is_in(room))
@@ -112,7 +112,7 @@ impl Hub {
                 }
             }
         }
-        for connection in self.all_connections() {
+        for connection in self.registry.all() {
             let Some(member) = connection.member() else { continue };
             let device = connection.device(member.clone());
             // Who is in stays in, whatever the count: the limit is for those who come.
@@ -149,7 +149,8 @@ impl Hub {
 
     async fn refresh_presence(&self) {
         let devices: Vec<Device> = self
-            .all_connections()
+            .registry
+            .all()
             .iter()
             .filter_map(|connection| connection.member().map(|member| connection.device(member)))
             .collect();

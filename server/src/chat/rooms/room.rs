@@ -14,7 +14,7 @@ use chatwright_protocol::{
     vocabulary::{Event, MessageId, UserId},
 };
 
-use super::connection::Connection;
+use crate::chat::Connection;
 use crate::{
     store::{DeviceId, History, Position, Stored},
     transport::{EndReason, Frame},

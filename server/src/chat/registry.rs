@@ -1,0 +1,96 @@
+//! The connections of one instance: counted against its limit, listed for whoever looks, ended together.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ConnectRefusal, Connection};
+use crate::{store::DeviceId, transport::EndReason};
+
+/// How often a drain looks whether all connections have ended.
+const ENDED_LOOK: Duration = Duration::from_millis(5);
+
+/// The connections that are in, and whether more are let in.
+#[derive(Debug)]
+pub struct Registry {
+    connections_max: usize,
+    connections: Mutex<HashMap<DeviceId, Arc<Connection>>>,
+    stopping: CancellationToken,
+}
+
+impl Registry {
+    /// An empty one for at most so many.
+    #[must_use]
+    pub fn new(connections_max: usize) -> Self {
+        Self { connections_max, connections: Mutex::default(), stopping: CancellationToken::new() }
+    }
+
+    /// Lets a connection in.
+    ///
+    /// # Errors
+    /// [`ConnectRefusal::InstanceFull`], [`ConnectRefusal::Stopping`].
+    pub fn enter(&self, connection: &Arc<Connection>) -> Result<(), ConnectRefusal> {
+        if self.stopping.is_cancelled() {
+            return Err(ConnectRefusal::Stopping);
+        }
+        let mut connections = self.connections();
+        if connections.len() >= self.connections_max {
+            return Err(ConnectRefusal::InstanceFull);
+        }
+        connections.insert(connection.id().clone(), Arc::clone(connection));
+        Ok(())
+    }
+
+    /// Forgets a connection; `true` if it was in.
+    pub fn leave(&self, id: &DeviceId) -> bool {
+        self.connections().remove(id).is_some()
+    }
+
+    /// The connection of this id, if it is in.
+    #[must_use]
+    pub fn get(&self, id: &DeviceId) -> Option<Arc<Connection>> {
+        self.connections().get(id).cloned()
+    }
+
+    /// All of them, in the order of their ids.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Connection>> {
+        let mut connections: Vec<_> = self.connections().values().cloned().collect();
+        connections.sort_by(|one, other| one.id().cmp(other.id()));
+        connections
+    }
+
+    /// How many satisfy a condition.
+    pub fn count(&self, condition: impl Fn(&Connection) -> bool) -> usize {
+        self.connections().values().filter(|connection| condition(connection)).count()
+    }
+
+    /// Lets nobody in any more. Those who are in stay.
+    pub fn stop_accepting(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Cancelled once nobody is let in any more.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Asks all connections to end and waits until they have.
+    pub async fn end_all(&self, reason: EndReason) {
+        for connection in self.all() {
+            connection.end(reason);
+        }
+        while !self.connections().is_empty() {
+            tokio::time::sleep(ENDED_LOOK).await;
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<DeviceId, Arc<Connection>>> {
+        self.connections.lock().expect("no code panics while it holds the registry")
+    }
+}

@@ -1,0 +1,298 @@
+//! The core of `rooms`: named rooms whose history and order the store gives. One file per verb; [`Hub::handle`](Core::handle) is the dispatcher.
+
+mod authenticate;
+mod backlog;
+mod heal;
+mod join;
+mod leave;
+mod outbox;
+mod room;
+mod roster;
+mod send;
+mod typing;
+mod upkeep;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use chatwright_protocol::{
+    dialects::Dialect,
+    vocabulary::{Audience, Command, Member, Message, MessageKind, Refusal, RoomId, UserId},
+};
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::{Identity, IdentityMode},
+    bus::{Bus, Deliveries},
+    chat::{Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, registry::Registry},
+    events::EventSink,
+    metrics::Metrics,
+    store::{Admission, DeviceId, History, InstanceId, MessageStore, RosterStore},
+    transport::{EndReason, Sink},
+};
+use backlog::Backlog;
+use roster::Roster;
+
+/// What the core needs from outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// Messages and rooms.
+    pub messages: Arc<dyn MessageStore>,
+    /// Who is where.
+    pub roster: Arc<dyn RosterStore>,
+    /// The other instances.
+    pub bus: Arc<dyn Bus>,
+    /// Other services; `None`: nobody wants to know.
+    pub events: Option<Arc<dyn EventSink>>,
+}
+
+/// How the core behaves: plain data.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// What is spoken.
+    pub dialect: &'static Dialect,
+    /// Whether `authenticate` is obeyed.
+    pub identity: IdentityMode,
+    /// What clients may ask for.
+    pub limits: Limits,
+    /// How long the core waits.
+    pub clocks: Clocks,
+}
+
+/// The chat core of one instance.
+pub struct Hub {
+    rules: Rules,
+    instance: InstanceId,
+    ports: Ports,
+    metrics: Metrics,
+    registry: Registry,
+    roster: Roster,
+    backlog: Backlog,
+    outbox: Option<outbox::Outbox>,
+    /// The cluster's roster may differ from what is true here: an answer was lost, or it was away.
+    roster_differs: AtomicBool,
+    /// Since when every renewal of the lease has succeeded.
+    renewing_since: Mutex<Option<Instant>>,
+    /// Nobody is here any more.
+    stopped: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What somebody says by REST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// Where.
+    pub room: RoomId,
+    /// The text.
+    pub text: String,
+    /// What kind of content the text is.
+    pub kind: MessageKind,
+}
+
+impl Hub {
+    /// Starts the core: from here on it listens to the bus, renews its lease and looks after its rooms, until [`stop`](Self::stop).
+    #[must_use]
+    pub fn start(
+        rules: Rules,
+        instance: InstanceId,
+        ports: Ports,
+        deliveries: Deliveries,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let tasks = TaskTracker::new();
+        let outbox = ports.events.clone().map(|events| {
+            let (outbox, run) = outbox::Outbox::new(events, Arc::clone(&ports.messages));
+            tasks.spawn(run);
+            outbox
+        });
+        let hub = Arc::new(Self {
+            rules,
+            instance,
+            ports,
+            metrics,
+            registry: Registry::new(rules.limits.connections_max),
+            roster: Roster::default(),
+            backlog: Backlog::new(rules.limits.backlog_max),
+            outbox,
+            roster_differs: AtomicBool::new(false),
+            renewing_since: Mutex::default(),
+            stopped: CancellationToken::new(),
+            tasks,
+        });
+        hub.keep(heal::listen(Arc::clone(&hub), deliveries));
+        hub.keep(upkeep::renew(Arc::clone(&hub)));
+        hub.keep(upkeep::sweep(Arc::clone(&hub)));
+        hub.keep(upkeep::refresh(Arc::clone(&hub)));
+        hub.keep(backlog::write(Arc::clone(&hub)));
+        hub
+    }
+
+    /// The newest messages of a room, oldest first; `limit` is taken for the nearest number that is allowed.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] while the store is away, [`Refusal::Invalid`] for an id beyond the limits.
+    pub async fn history(&self, room: &RoomId, limit: Option<usize>) -> Result<Vec<Message>, Refusal> {
+        self.check_room(room)?;
+        let limit = limit.unwrap_or(self.rules.limits.history_default).clamp(1, self.rules.limits.history_max);
+        let history: History = self.ports.messages.history(room, limit).await.map_err(|problem| away(&problem))?;
+        Ok(history.messages.into_iter().map(|stored| stored.message).collect())
+    }
+
+    /// The users in a room, in the whole cluster, each once.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] for an id beyond the limits.
+    pub async fn room_users(&self, room: &RoomId) -> Result<Vec<UserId>, Refusal> {
+        self.check_room(room)?;
+        Ok(self.members_of(room).await)
+    }
+
+    /// What is spoken, what is allowed, how long is waited.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    fn check_room(&self, room: &RoomId) -> Result<(), Refusal> {
+        check_id(room.as_str(), "roomId", self.rules.limits.id_characters_max)
+    }
+
+    fn roster_may_differ(&self, problem: &crate::store::StoreError) {
+        if !self.roster_differs.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%problem, "the cluster's roster is out of step; it is put right when the store answers");
+        }
+    }
+}
+
+impl Core for Hub {
+    fn dialect(&self) -> &'static Dialect {
+        self.rules.dialect
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn connect(
+        &self,
+        identity: Option<Identity>,
+        id: DeviceId,
+        sink: Arc<dyn Sink>,
+    ) -> BoxFuture<'_, Result<Arc<Connection>, ConnectRefusal>> {
+        Box::pin(async move {
+            let member = identity.as_ref().map(Identity::member);
+            let connection = Arc::new(Connection::new(id, self.instance.clone(), identity, sink));
+            self.registry.enter(&connection)?;
+            if let Some(member) = member
+                && self.admit(&connection, member).await == Admission::Full
+            {
+                self.registry.leave(connection.id());
+                return Err(ConnectRefusal::TooManyConnections);
+            }
+            self.metrics.session_opened();
+            let user = connection.member().map_or_else(|| "-".to_owned(), |member| member.user.to_string());
+            tracing::info!("Client connected: {} User: {user}", connection.id());
+            Ok(connection)
+        })
+    }
+
+    fn handle<'a>(
+        &'a self,
+        connection: &'a Arc<Connection>,
+        command: Command,
+    ) -> BoxFuture<'a, Result<Confirmation, Refusal>> {
+        Box::pin(async move {
+            match command {
+                Command::Authenticate { user, name } => self.authenticate(connection, Member { user, name }).await,
+                Command::Join { room, kind, participants, claimed: _ } => {
+                    self.join(connection, room, kind, participants).await
+                }
+                Command::Leave { room } => self.leave(connection, room).await,
+                Command::Send { to: Audience::Room(room), text, kind, .. } => {
+                    self.send(connection, room, text, kind).await
+                }
+                Command::Typing { to: Audience::Room(room), active, .. } => self.typing(connection, room, active).await,
+                Command::Send { to: Audience::Users(_) | Audience::Here, .. }
+                | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
+                | Command::Quit
+                | Command::LoadHistory { .. }
+                | Command::MarkRead { .. }
+                | Command::OpenChat { .. }
+                | Command::CloseChat { .. } => Err(Refusal::UnknownEvent),
+            }
+        })
+    }
+
+    fn disconnect<'a>(&'a self, connection: &'a Arc<Connection>, reason: EndReason) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if !self.registry.leave(connection.id()) {
+                return;
+            }
+            connection.end(reason);
+            tracing::info!("Client disconnected: {} Reason: {reason}", connection.id());
+            self.metrics.session_closed();
+            self.forget_member(connection).await;
+        })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Health> {
+        Box::pin(async move {
+            let (store, bus) = tokio::join!(self.ports.messages.ping(), self.ports.bus.ping());
+            let problem_of_store = store.err().map(|problem| problem.to_string());
+            let problem_of_bus = bus.err().map(|problem| problem.to_string());
+            Health {
+                store: PortHealth { technology: self.ports.messages.technology(), problem: problem_of_store },
+                bus: PortHealth { technology: self.ports.bus.technology(), problem: problem_of_bus },
+                backlog: self.backlog.len(),
+            }
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.registry.stop_accepting();
+            self.stopped.cancel();
+            self.backlog.close();
+            if let Some(outbox) = &self.outbox {
+                outbox.close();
+            }
+            self.tasks.close();
+            self.tasks.wait().await;
+            if let Err(problem) = self.ports.roster.resign(&self.instance).await {
+                tracing::warn!(%problem, "the lease was not given back: it runs out by itself");
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("instance", &self.instance).field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+fn check_id(id: &str, field: &'static str, characters_max: usize) -> Result<(), Refusal> {
+    if id.is_empty() {
+        return Err(Refusal::Invalid { field, problem: "must not be empty" });
+    }
+    if id.chars().nth(characters_max).is_some() {
+        return Err(Refusal::Invalid { field, problem: "is too long" });
+    }
+    Ok(())
+}
+
+fn away(problem: &crate::store::StoreError) -> Refusal {
+    tracing::warn!(%problem, "a request was refused for want of the store");
+    Refusal::Unavailable
+}

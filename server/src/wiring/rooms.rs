@@ -1,0 +1,84 @@
+//! Puts a server of `rooms` together.
+
+use std::sync::Arc;
+
+use chatwright_protocol::dialects::rooms;
+
+use super::{Assembled, Foundation, SOCKET, StartError};
+use crate::{
+    bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
+    chat::{
+        Core,
+        rooms::{Hub, Ports, Rules},
+    },
+    config::Config,
+    events::{EventSink, json_lines::JsonLines},
+    http::rooms_routes,
+    redis_link::{RedisLink, RedisOptions},
+    store::{
+        InstanceId, MessageStore, RosterStore,
+        memory::{MemoryMessages, Retention},
+        memory_roster::MemoryRoster,
+        redis::{RedisMessages, RedisRoster},
+    },
+    transport::oxide::Oxide,
+};
+
+/// What instances in one process share instead of Redis.
+#[derive(Clone)]
+pub(super) struct Shared {
+    messages: Arc<dyn MessageStore>,
+    roster: Arc<dyn RosterStore>,
+    bus: MemoryHub,
+}
+
+impl Shared {
+    pub(super) fn new(config: &Config) -> Self {
+        let messages = Arc::new(MemoryMessages::new(retention(config)));
+        Self { messages, roster: Arc::new(MemoryRoster::default()), bus: MemoryHub::default() }
+    }
+}
+
+pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Result<Assembled, StartError> {
+    let Foundation { config, gate, doors, metrics, .. } = foundation;
+    let (ports, deliveries) = ports(config, shared, events(config).await?)?;
+    let rules =
+        Rules { dialect: &rooms::DIALECT, identity: config.identity, limits: config.limits, clocks: config.clocks };
+    let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
+    hub.renew().await; // known to the cluster before the first client comes
+    let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
+    let engine = Oxide::new(rooms::DIALECT.path, config.engine, Arc::clone(&core), gate.clone(), metrics.clone());
+    let rest = doors.rest(rooms_routes(Arc::clone(&hub), gate.clone(), config.rest_body_bytes_max));
+    let routes = rest.merge(doors.engine(rooms::DIALECT.path, engine.service()));
+    Ok(Assembled { core, hub: Some(hub), engine: Some(engine), routes: vec![(SOCKET, routes)] })
+}
+
+async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {
+    let Some(path) = &config.events_file else { return Ok(None) };
+    match JsonLines::open(path).await {
+        Ok(sink) => Ok(Some(Arc::new(sink))),
+        Err(source) => Err(StartError::Events { path: path.clone(), source }),
+    }
+}
+
+fn ports(
+    config: &Config,
+    shared: &Shared,
+    events: Option<Arc<dyn EventSink>>,
+) -> Result<(Ports, Deliveries), StartError> {
+    let Some(redis) = &config.redis else {
+        let (bus, deliveries) = shared.bus.endpoint();
+        let (messages, roster) = (Arc::clone(&shared.messages), Arc::clone(&shared.roster));
+        return Ok((Ports { messages, roster, bus: Arc::new(bus) as Arc<dyn Bus>, events }, deliveries));
+    };
+    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
+    let link = RedisLink::new(&options)?;
+    let (bus, deliveries) = RedisBus::new(&options)?;
+    let messages = Arc::new(RedisMessages::new(link.clone(), retention(config)));
+    let ports = Ports { messages, roster: Arc::new(RedisRoster::new(link)), bus: Arc::new(bus), events };
+    Ok((ports, deliveries))
+}
+
+fn retention(config: &Config) -> Retention {
+    Retention { history_messages_max: config.limits.history_max, history_ttl: config.history_ttl }
+}
