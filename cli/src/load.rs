@@ -71,9 +71,10 @@ async fn measured(
             }
             (running(url, args.dialect.as_deref().unwrap_or("rooms"), args.secret.as_deref())?, None)
         }
-        (None, None) => {
-            (reference.as_ref().map_err(|problem| UseError::new(problem.to_string()))?.file("load")?, Some(ORIGIN))
-        }
+        (None, None) => (
+            reference.as_ref().map_err(|problem| UseError::new(problem.to_string()))?.file(Some("load"))?,
+            Some(ORIGIN),
+        ),
     };
     let backends = if file.needs.is_empty() {
         None

@@ -14,14 +14,19 @@ static FILES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../fixtures/targets/refere
 /// How reports and replay commands name it.
 pub(crate) const ORIGIN: &str = "reference";
 
-/// The files of the reference target; they live as long as this.
+/// What serves load only: as it is served, on slow clocks, so it says nothing that the others do not.
+const LOAD: &str = "load";
+
+/// The files of the reference target for one dialect; they live as long as this.
 #[derive(Debug)]
 pub(crate) struct Reference {
     folder: TempDir,
+    dialect: String,
 }
 
 impl Reference {
-    /// Lays out the files for one dialect.
+    /// Lays out the files for one dialect: `<dialect>.toml`, everything in memory; `<dialect>-<configuration>.toml`, its further
+    /// configurations; and what they name.
     pub(crate) fn lay_out(dialect: &str) -> Result<Self, UseError> {
         if chatwright_protocol::dialects::by_name(dialect).is_none() {
             return Err(UseError::new(format!(
@@ -34,19 +39,45 @@ impl Reference {
         };
         let folder = tempfile::Builder::new().prefix("chatwright-").tempdir().map_err(|problem| failed(&problem))?;
         let binary = std::env::current_exe().map_err(|problem| failed(&problem))?;
-        for file in FILES.files() {
-            let text = file.contents_utf8().expect("embedded target files are text");
-            let text = text.replace("{chatwright}", &escaped(&binary));
-            std::fs::write(folder.path().join(file.path()), text).map_err(|problem| failed(&problem))?;
-        }
-        Ok(Self { folder })
+        write(&FILES, folder.path(), &escaped(&binary)).map_err(|problem| failed(&problem))?;
+        Ok(Self { folder, dialect: dialect.to_owned() })
     }
 
-    /// One of its configurations: `target`, `auth-service`, `open`, `redis`.
-    pub(crate) fn file(&self, configuration: &str) -> Result<TargetFile, UseError> {
-        TargetFile::load(&self.folder.path().join(format!("{configuration}.toml")))
-            .map_err(|problem| UseError::new(problem.to_string()))
+    /// One of its configurations by name, such as `redis`; `None`: everything in memory.
+    pub(crate) fn file(&self, configuration: Option<&str>) -> Result<TargetFile, UseError> {
+        let name = configuration.map_or_else(|| self.dialect.clone(), |name| format!("{}-{name}", self.dialect));
+        let path = self.folder.path().join(format!("{name}.toml"));
+        if !path.is_file() {
+            return Err(UseError::new(format!("the reference server has no configuration `{name}`")));
+        }
+        TargetFile::load(&path).map_err(|problem| UseError::new(problem.to_string()))
     }
+
+    /// All that it is judged in: in memory first, then the others in name order.
+    pub(crate) fn configurations(&self) -> Result<Vec<TargetFile>, UseError> {
+        let mut names: Vec<&str> = FILES
+            .files()
+            .filter_map(|file| {
+                file.path().file_stem()?.to_str()?.strip_prefix(self.dialect.as_str())?.strip_prefix('-')
+            })
+            .filter(|name| *name != LOAD)
+            .collect();
+        names.sort_unstable();
+        std::iter::once(None).chain(names.into_iter().map(Some)).map(|name| self.file(name)).collect()
+    }
+}
+
+/// Writes embedded files below a folder, with the path of the binary filled in.
+fn write(dir: &Dir, root: &Path, binary: &str) -> std::io::Result<()> {
+    for file in dir.files() {
+        let text = file.contents_utf8().expect("embedded target files are text").replace("{chatwright}", binary);
+        std::fs::write(root.join(file.path()), text)?;
+    }
+    for inner in dir.dirs() {
+        std::fs::create_dir_all(root.join(inner.path()))?;
+        write(inner, root, binary)?;
+    }
+    Ok(())
 }
 
 /// The dialects that the reference speaks.

@@ -27,7 +27,7 @@ pub(crate) async fn run(global: &Global, args: SimArgs) -> Result<Outcome, UseEr
     let reference = if args.target.is_none() { Some(Reference::lay_out("rooms")?) } else { None };
     let target = match (&args.target, &reference) {
         (Some(path), _) => TargetFile::load(path).map_err(|problem| wrong(&problem))?,
-        (None, Some(reference)) => reference.file("redis")?,
+        (None, Some(reference)) => reference.file(Some("redis"))?,
         (None, None) => return Err(UseError::new("there is no target")),
     };
     let script = match args.replay {

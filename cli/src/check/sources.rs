@@ -47,14 +47,14 @@ pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Sources, UseError> {
     }
     let dialect = fixtures::dialect(suite, args.dialect.as_deref().unwrap_or("rooms"))?;
     let reference = Reference::lay_out(&dialect.name)?;
-    let (first, origin, instances) = match args.backends {
-        args::Backends::Memory => ("target", ORIGIN, 1),
-        args::Backends::Containers => ("redis", "reference on containers", 2),
+    // What needs no backend comes last: it plays what the others could not.
+    let (needing, others): (Vec<_>, Vec<_>) =
+        reference.configurations()?.into_iter().partition(|file| !file.needs.is_empty());
+    let (files, origin, instances) = match args.backends {
+        args::Backends::Memory => (others, ORIGIN, 1),
+        args::Backends::Containers => ([needing, others].concat(), "reference on containers", 2),
     };
-    let configurations = [first, "auth-service", "open"]
-        .into_iter()
-        .map(|name| Ok(Source { file: reference.file(name)?, origin: Some(origin) }))
-        .collect::<Result<_, UseError>>()?;
+    let configurations = files.into_iter().map(|file| Source { file, origin: Some(origin) }).collect();
     Ok(Sources { configurations, instances, _reference: Some(reference) })
 }
 
