@@ -7,7 +7,7 @@ pub mod rooms;
 
 use serde_json::Value;
 
-use crate::vocabulary::{Command, Event, Message, Refusal, RoomId};
+use crate::vocabulary::{Command, Event, Message, Refusal, RoomId, UserId};
 
 /// What a dialect says on its carrier, one layer above the Socket.IO codec.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,15 +62,75 @@ pub enum CatchUp {
     LiveOnly,
 }
 
+/// How a client names whom it talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Addressing {
+    /// It joins rooms and talks to them.
+    Rooms,
+    /// It joins one room at a time, and what it says goes there.
+    OneRoom,
+    /// It names one other user; their conversation needs no joining.
+    OneUser,
+    /// It names the other users; their conversation needs no joining, and its id is learned from the first message.
+    Users,
+}
+
+/// How a client learns that it has entered a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// `History` and then `Members` come, whatever they hold.
+    HistoryAndMembers,
+    /// `Members` comes if somebody else is there; to be alone is told by nothing but a positive acknowledgement, if the server gives any.
+    MembersIfAny,
+    /// By nothing but a positive acknowledgement, if the server gives any.
+    Nothing,
+    /// There is nothing to enter.
+    NotNeeded,
+}
+
+/// When a client says who it is with [`Command::Authenticate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Introduction {
+    /// Never: a token says so, or each payload.
+    Never,
+    /// Without a token.
+    Open,
+    /// On each connection.
+    Always,
+}
+
+/// How a client reads what was said before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HistorySource {
+    /// It comes with a join; [`ClientSide::history`] reads more.
+    Join,
+    /// Over HTTP, by [`ClientSide::history`].
+    Rest,
+    /// By [`Command::LoadHistory`], which [`Event::History`] answers.
+    Request,
+    /// By the same, which is an extension: a server need not know it.
+    Extension,
+    /// Not at all.
+    None,
+}
+
 /// What the SDK, the simulator and the load tester may rely on; read from here, never guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
     /// How a send is confirmed.
     pub confirmation: Confirmation,
-    /// How a client catches up.
+    /// How a client catches up, as the dialect's document has it: extensions do not count.
     pub catch_up: CatchUp,
     /// Whether all members of a room see the same order (else only each sender's own order holds).
     pub room_order: bool,
+    /// Whom a client names.
+    pub addressing: Addressing,
+    /// How a join is answered.
+    pub entry: Entry,
+    /// When a client introduces itself.
+    pub introduction: Introduction,
+    /// Where the past is read.
+    pub history: HistorySource,
 }
 
 /// One dialect: its name, its carrier, its policy, its two translations.
@@ -134,13 +194,31 @@ pub struct ClientSide {
     pub encode: fn(&Command) -> Option<AppPacket>,
     /// What a server's packet tells, given the room that the packet is about where it does not say so itself.
     pub decode: fn(&AppPacket) -> Result<Event, Unreadable>,
-    /// How more history is read than a join brings; `None` where the dialect has no request for it.
+    /// The first packet of a connection, made of its token, where identity is proved by a packet and not by the handshake;
+    /// `Authenticated` or `NotAuthenticated` answers it.
+    pub opening: Option<fn(&str) -> AppPacket>,
+    /// How history is read over HTTP; `None` where the dialect has no route for it.
     pub history: Option<HistoryRoute>,
+    /// How the members of a room are read over HTTP; `None` where the dialect has no route for it.
+    pub members: Option<MembersRoute>,
+}
+
+/// The HTTP request for who is in a room, made with the client's token as `Authorization: Bearer`.
+#[derive(Debug, Clone, Copy)]
+pub struct MembersRoute {
+    /// The listener that serves it, as target files name it; the main one if a target has no such listener.
+    pub listener: &'static str,
+    /// Path and query of a GET.
+    pub target: fn(&RoomId) -> String,
+    /// The users in the answer's body, each once.
+    pub decode: fn(&Value) -> Result<Vec<UserId>, Unreadable>,
 }
 
 /// The HTTP request for a room's history, made with the client's token as `Authorization: Bearer`.
 #[derive(Debug, Clone, Copy)]
 pub struct HistoryRoute {
+    /// The listener that serves it, as target files name it; the main one if a target has no such listener.
+    pub listener: &'static str,
     /// Messages that one answer holds at most.
     pub messages_max: usize,
     /// Path and query of a GET for the newest so many messages.

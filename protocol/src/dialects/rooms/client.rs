@@ -3,20 +3,28 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::wire::{ErrorJson, HistoryJson, MembershipJson, MessageJson, TypingJson, kind_name};
+use super::wire::{ErrorJson, HistoryJson, MembershipJson, MessageJson, TypingJson, UsersJson, kind_name};
 use crate::{
-    dialects::{AppPacket, HistoryRoute, Unreadable, percent_encode},
+    dialects::{AppPacket, HistoryRoute, MembersRoute, Unreadable, percent_encode},
     vocabulary::{Audience, Command, Event, Member, Message, MessageKind, Refusal, RoomId, RoomKind, UserId},
 };
 
 /// `GET /api/chat/:roomId/history`: up to as many messages as a room keeps (`MAX_MESSAGE_HISTORY`).
 pub const HISTORY: HistoryRoute = HistoryRoute {
+    listener: "rest",
     messages_max: 1000,
     target: |room, limit| format!("/api/chat/{}/history?limit={limit}", percent_encode(room.as_str())),
     decode: |body| {
         let json: HistoryJson = read("history", body)?;
         Ok(json.messages.into_iter().map(Message::from).collect())
     },
+};
+
+/// `GET /api/chat/:roomId/users`.
+pub const MEMBERS: MembersRoute = MembersRoute {
+    listener: "rest",
+    target: |room| format!("/api/chat/{}/users", percent_encode(room.as_str())),
+    decode: |body| Ok(read::<UsersJson>("users", body)?.users.into_iter().map(UserId::from).collect()),
 };
 
 /// How a command is said.

@@ -4,7 +4,10 @@ pub mod client;
 pub mod server;
 pub mod wire;
 
-use super::{Capabilities, Carrier, CatchUp, ClientSide, Confirmation, Dialect, Policy, ServerSide};
+use super::{
+    Addressing, Capabilities, Carrier, CatchUp, ClientSide, Confirmation, Dialect, Entry, HistorySource, Introduction,
+    Policy, ServerSide,
+};
 
 /// The dialect's entry in the registry.
 pub const DIALECT: Dialect = Dialect {
@@ -12,8 +15,22 @@ pub const DIALECT: Dialect = Dialect {
     carrier: Carrier::SocketIo,
     path: "/socket.io",
     default_port: 5004,
-    capabilities: Capabilities { confirmation: Confirmation::Echo, catch_up: CatchUp::History, room_order: true },
+    capabilities: Capabilities {
+        confirmation: Confirmation::Echo,
+        catch_up: CatchUp::History,
+        room_order: true,
+        addressing: Addressing::Rooms,
+        entry: Entry::HistoryAndMembers,
+        introduction: Introduction::Open,
+        history: HistorySource::Join,
+    },
     policy: Policy { open_by_default: false, echo_to_sender: true, members_only: true, connections_per_user_max: 5 },
     server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
-    client: ClientSide { encode: client::encode, decode: client::decode, history: Some(client::HISTORY) },
+    client: ClientSide {
+        encode: client::encode,
+        decode: client::decode,
+        opening: None,
+        history: Some(client::HISTORY),
+        members: Some(client::MEMBERS),
+    },
 };

@@ -72,6 +72,13 @@ pub struct HistoryJson {
     pub messages: Vec<MessageJson>,
 }
 
+/// The answer of `GET /api/chat/:roomId/users`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsersJson {
+    /// Each once.
+    pub users: Vec<String>,
+}
+
 impl From<&Message> for MessageJson {
     fn from(message: &Message) -> Self {
         Self {
