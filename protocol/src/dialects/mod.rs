@@ -4,6 +4,7 @@
 //! reverse for bots. Adding a dialect: a folder here and a line in [`ALL`].
 
 pub mod rooms;
+pub mod sessions;
 
 use serde_json::Value;
 
@@ -255,7 +256,7 @@ pub struct Unreadable {
 }
 
 /// All dialects that chatwright speaks.
-pub const ALL: &[Dialect] = &[rooms::DIALECT];
+pub const ALL: &[Dialect] = &[rooms::DIALECT, sessions::DIALECT];
 
 /// The dialect of this name.
 #[must_use]
