@@ -56,9 +56,12 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn sections(draft: &Draft) -> String {
-    let mut sections: Vec<&str> = settings(draft.config.dialect).map(Setting::section).collect();
-    sections.sort_unstable();
-    sections.dedup();
+    let mut sections: Vec<&str> = Vec::new();
+    for section in settings(draft.config.dialect).map(Setting::section) {
+        if !sections.contains(&section) {
+            sections.push(section);
+        }
+    }
     sections.join(", ")
 }
 

@@ -91,7 +91,9 @@ macro_rules! setting {
 /// Variables that a document names have its names, so the same key may have another variable in another dialect.
 pub fn settings(dialect: &'static Dialect) -> impl Iterator<Item = &'static Setting> {
     let own = own(dialect.name);
-    own.iter().chain(COMMON.iter().filter(|common| !own.iter().any(|setting| setting.key == common.key)))
+    let is_common = |setting: &&Setting| COMMON.iter().any(|common| common.key == setting.key);
+    let in_place = |common: &'static Setting| own.iter().find(|setting| setting.key == common.key).unwrap_or(common);
+    COMMON.iter().map(in_place).chain(own.iter().filter(move |setting| !is_common(setting)))
 }
 
 /// The lines that only this dialect has, or that it has otherwise.
