@@ -5,7 +5,10 @@ pub mod client;
 pub mod server;
 pub mod wire;
 
-use super::{Capabilities, Carrier, CatchUp, ClientSide, Confirmation, Dialect, Policy, ServerSide};
+use super::{
+    Addressing, Capabilities, Carrier, CatchUp, ClientSide, Confirmation, Dialect, Entry, HistorySource, Introduction,
+    Policy, ServerSide,
+};
 
 /// The dialect's entry in the registry.
 ///
@@ -16,8 +19,16 @@ pub const DIALECT: Dialect = Dialect {
     carrier: Carrier::SocketIo,
     path: "/api/v1/chat-service/socket.io",
     default_port: 5286,
-    capabilities: Capabilities { confirmation: Confirmation::None, catch_up: CatchUp::LiveOnly, room_order: false },
+    capabilities: Capabilities {
+        confirmation: Confirmation::None,
+        catch_up: CatchUp::LiveOnly,
+        room_order: false,
+        addressing: Addressing::OneRoom,
+        entry: Entry::MembersIfAny,
+        introduction: Introduction::Never,
+        history: HistorySource::None,
+    },
     policy: Policy { open_by_default: true, echo_to_sender: false, members_only: true, connections_per_user_max: 100 },
     server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
-    client: ClientSide { encode: client::encode, decode: client::decode, history: None },
+    client: ClientSide { encode: client::encode, decode: client::decode, opening: None, history: None, members: None },
 };
