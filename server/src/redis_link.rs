@@ -149,13 +149,16 @@ impl RedisLink {
 
 /// A client for this server.
 pub(crate) fn client(options: &RedisOptions) -> Result<Client, BadRedis> {
-    let RedisConfig { host, port, password, .. } = &options.server;
+    let RedisConfig { host, port, user, password, database, .. } = &options.server;
     let info = (host.as_str(), *port).into_connection_info().map_err(|problem| bad(options, &problem))?;
-    let info = match password {
-        Some(password) => info.set_redis_settings(RedisConnectionInfo::default().set_password(password.expose())),
-        None => info,
-    };
-    Client::open(info).map_err(|problem| bad(options, &problem))
+    let mut settings = RedisConnectionInfo::default().set_db(i64::from(*database));
+    if let Some(user) = user {
+        settings = settings.set_username(user);
+    }
+    if let Some(password) = password {
+        settings = settings.set_password(password.expose());
+    }
+    Client::open(info.set_redis_settings(settings)).map_err(|problem| bad(options, &problem))
 }
 
 fn bad(options: &RedisOptions, problem: &RedisError) -> BadRedis {

@@ -62,7 +62,7 @@ fn the_example_file_is_valid_and_its_commented_lines_show_the_defaults() {
         (&config.limits, &config.clocks, &config.engine),
         (&defaults.limits, &defaults.clocks, &defaults.engine)
     );
-    let shown = EXAMPLE_TOML.replace("\n# ", "\n");
+    let shown = EXAMPLE_TOML.replace("\n# ", "\n").replace("\nurl = \"redis:", "\n# url = \"redis:"); // or its parts
     let sections = |wanted: &[&str]| -> String {
         let with_headers = shown.split("\n[").skip(1);
         with_headers.filter(|s| wanted.iter().any(|w| s.starts_with(w))).map(|s| format!("[{s}\n")).collect()
@@ -148,6 +148,21 @@ fn errors_of_variables_name_the_variable() {
     assert!(wrong("MAX_MESSAGE_HISTORY", "0").starts_with("MAX_MESSAGE_HISTORY: "));
     assert!(wrong("CORS_ORIGIN", "*,https://a.example").starts_with("CORS_ORIGIN: either"));
     assert!(wrong("AUTH_SERVICE_URL", "http://user:pass@auth").starts_with("AUTH_SERVICE_URL: "));
+}
+
+#[test]
+fn redis_can_be_one_address() {
+    let file = "[redis]\nurl = \"redis://us%65r:p%40ss@cache:7000/3\"\nprefix = \"a:\"\n";
+    let config = configure(&rooms::DIALECT, Some(file), &BTreeMap::new(), None).expect("valid").config;
+    let redis = config.redis.expect("set");
+    assert_eq!((redis.host.as_str(), redis.port, redis.database, redis.prefix.as_str()), ("cache", 7000, 3, "a:"));
+    assert_eq!((redis.user.as_deref(), redis.password.expect("set").expose()), (Some("user"), "p@ss"));
+    for wrong in ["cache:6379", "http://cache", "redis://cache/x", "redis://p%zz@cache", "redis://onlyuser@cache"] {
+        let problem = problem(&format!("[redis]\nurl = \"{wrong}\"\n"));
+        assert!(problem.starts_with("line 2, redis.url: an address such as redis://"), "{wrong}: {problem}");
+    }
+    let both = problem("[redis]\nhost = \"a\"\nurl = \"redis://b\"\n");
+    assert_eq!(both, "line 3, redis.url: either redis.url or redis.host is expected, not both");
 }
 
 #[test]

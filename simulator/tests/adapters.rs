@@ -85,6 +85,6 @@ fn link(backends: &Backends) -> RedisLink {
 fn options(backends: &Backends) -> RedisOptions {
     let values = backends.redis().expect("it was asked for").values();
     let port = values["port"].parse().expect("a port is a number");
-    let server = RedisConfig { host: values["host"].clone(), port, password: None, prefix: String::new() };
+    let server = RedisConfig::at(values["host"].clone(), port);
     RedisOptions { server, timeout: Duration::from_secs(3) }
 }

@@ -145,6 +145,8 @@ pub struct Dialect {
     pub path: &'static str,
     /// The documented port.
     pub default_port: u16,
+    /// The documented ports of its further listeners, by name (`rest`, `web`, ...).
+    pub further_ports: &'static [(&'static str, u16)],
     /// What may be relied on.
     pub capabilities: Capabilities,
     /// What the chat core does differently for it.

@@ -9,11 +9,9 @@ use std::{
 use chatwright_protocol::dialects::Dialect;
 use http::Uri;
 
-use super::{Config, ConfigError, Configured, Origins, RedisConfig, Secret, VerifierConfig};
+use super::{Config, ConfigError, Configured, Origins, RedisConfig, Secret, VerifierConfig, raw::REDIS_PORT};
 use crate::auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules};
 
-/// The documented port of Redis.
-const REDIS_PORT: u16 = 6379;
 /// RFC 7518, 3.2: a key of HS256 has at least the size of its hash.
 const SECRET_BYTES_WANTED: usize = 32;
 /// One character can become two escapes of six bytes in JSON; beside the text stands at most this much.
@@ -36,13 +34,11 @@ pub(super) struct Draft {
     pub(super) auth_service: Option<Uri>,
     pub(super) auth_grpc: Option<Uri>,
     pub(super) auth_timeout: Duration,
+    pub(super) redis_url: Option<RedisConfig>,
     pub(super) redis_host: Option<String>,
     pub(super) redis_port: Option<u16>,
     pub(super) redis_password: Option<Secret>,
     pub(super) redis_prefix: String,
-    pub(super) mongodb_uri: Option<Secret>,
-    pub(super) rabbitmq_url: Option<Secret>,
-    pub(super) rabbitmq_queue: String,
     /// Where each setting that was set was set, by its key.
     pub(super) places: BTreeMap<&'static str, String>,
 }
@@ -63,13 +59,11 @@ impl Draft {
             auth_service: None,
             auth_grpc: None,
             auth_timeout: Duration::from_secs(3),
+            redis_url: None,
             redis_host: None,
             redis_port: None,
             redis_password: None,
             redis_prefix: String::new(),
-            mongodb_uri: None,
-            rabbitmq_url: None,
-            rabbitmq_queue: "new_message".to_owned(),
             places: BTreeMap::new(),
         }
     }
@@ -91,19 +85,58 @@ pub(super) fn finish(draft: Draft) -> Result<Configured, ConfigError> {
     let everywhere = IpAddr::from(Ipv4Addr::UNSPECIFIED);
     let mut config = draft.config.clone();
     config.verifier = verifier;
-    config.listen.set_ip(draft.host.unwrap_or(if draft.production { everywhere } else { config.listen.ip() }));
+    config.set_ip(draft.host.unwrap_or(if draft.production { everywhere } else { config.listen.ip() }));
     let admin_host = draft.admin_host.unwrap_or(IpAddr::from(Ipv4Addr::LOCALHOST));
     config.admin = draft.admin_port.map(|port| SocketAddr::new(admin_host, port));
-    if config.admin.is_some_and(|admin| admin == config.listen && admin.port() != 0) {
-        return Err(draft.error("listen.admin_port", "another port than that of the clients is expected"));
-    }
-    config.redis = draft.redis_host.map(|host| RedisConfig {
-        host,
-        port: draft.redis_port.unwrap_or(REDIS_PORT),
-        password: draft.redis_password,
-        prefix: draft.redis_prefix,
-    });
+    check_ports(&draft, &config)?;
+    config.redis = redis(&draft)?;
     Ok(Configured { config, warnings })
+}
+
+/// Each listener needs an address of its own; said here with the key, and not by the system with a number.
+fn check_ports(draft: &Draft, config: &Config) -> Result<(), ConfigError> {
+    let mut taken = BTreeMap::new();
+    for (name, address) in config.all_listeners() {
+        let Some(other) = taken.insert(address, name).filter(|_| address.port() != 0) else { continue };
+        let keys = [name, other].map(port_key);
+        let culprit = keys.iter().find(|key| draft.is_set(key)).copied().unwrap_or(keys[0]);
+        let problem = format!("another port is expected: {name} and {other} cannot both listen on {}", address.port());
+        return Err(ConfigError {
+            place: draft.places.get(culprit).cloned().unwrap_or_else(|| culprit.to_owned()),
+            problem,
+        });
+    }
+    Ok(())
+}
+
+/// The key that sets a listener's port.
+fn port_key(listener: &'static str) -> &'static str {
+    match listener {
+        "admin" => "listen.admin_port",
+        "rest" => "listen.rest_port",
+        "user" => "listen.user_port",
+        "message" => "listen.message_port",
+        "gateway" => "listen.gateway_port",
+        "web" => "listen.web_port",
+        _ => "listen.port",
+    }
+}
+
+fn redis(draft: &Draft) -> Result<Option<RedisConfig>, ConfigError> {
+    let named = match (&draft.redis_url, &draft.redis_host) {
+        (Some(_), Some(_)) => {
+            return Err(draft.error("redis.url", "either redis.url or redis.host is expected, not both"));
+        }
+        (Some(url), None) => url.clone(),
+        (None, Some(host)) => RedisConfig::at(host.clone(), REDIS_PORT),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(RedisConfig {
+        port: draft.redis_port.unwrap_or(named.port),
+        password: draft.redis_password.clone().or(named.password),
+        prefix: draft.redis_prefix.clone(),
+        ..named
+    }))
 }
 
 fn check_sizes(draft: &Draft) -> Result<(), ConfigError> {
@@ -163,10 +196,14 @@ fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
             warnings.push(text.to_owned());
         }
     };
-    warn(draft.mongodb_uri.is_some(), "MongoDB is configured and not supported yet: nothing is written to it");
-    let queue = &draft.rabbitmq_queue;
+    let unsupported = draft.config.dialect.name == "rooms"; // until its adapters are wired in
+    warn(
+        unsupported && draft.config.mongodb.is_some(),
+        "MongoDB is configured and not supported yet: nothing is written to it",
+    );
+    let queue = &draft.config.rabbitmq_queue;
     let no_events = format!("RabbitMQ is configured and not supported yet: no event is written to its queue {queue:?}");
-    warn(draft.rabbitmq_url.is_some(), &no_events);
+    warn(unsupported && draft.config.rabbitmq.is_some(), &no_events);
     warn(draft.config.identity == IdentityMode::Open, "identity is open: clients say who they are and are believed");
     let any_page = draft.config.origins == Origins::Any && (draft.is_set("cors.origins") || draft.production);
     warn(any_page, "any web page may connect (origin *), without credentials");
@@ -178,6 +215,9 @@ fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
     let ignored = only_jwt.iter().any(|key| draft.is_set(key)) && !matches!(verifier, VerifierConfig::Jwt(_));
     warn(ignored, "rules for JWTs are configured without identity.jwt_secret: they have no effect");
     let redis = draft.redis_port.is_some() || draft.redis_password.is_some() || !draft.redis_prefix.is_empty();
-    warn(redis && draft.redis_host.is_none(), "Redis is configured without a host: everything stays in memory");
+    warn(
+        redis && draft.redis_host.is_none() && draft.redis_url.is_none(),
+        "Redis is configured without a host: everything stays in memory",
+    );
     warnings
 }

@@ -11,7 +11,13 @@ mod origins;
 mod raw;
 mod settings;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use chatwright_protocol::dialects::{Dialect, rooms};
 use http::Uri;
@@ -62,6 +68,16 @@ pub struct Config {
     pub drain: Duration,
     /// Shared state and the bus between instances; `None`: all in memory.
     pub redis: Option<RedisConfig>,
+    /// MongoDB with its database, as one address; `None`: all in memory.
+    pub mongodb: Option<Secret>,
+    /// PostgreSQL with its database, as one address; `None`: all in memory.
+    pub postgres: Option<Secret>,
+    /// RabbitMQ as one address; `None`: no broker.
+    pub rabbitmq: Option<Secret>,
+    /// The queue of `rooms` for other services' notifications.
+    pub rabbitmq_queue: String,
+    /// Kafka's brokers, `host:port`; empty: no broker.
+    pub kafka_brokers: Vec<String>,
     /// Where an event per message is appended for other services; `None`: nowhere.
     pub events_file: Option<PathBuf>,
 }
@@ -91,10 +107,22 @@ pub struct RedisConfig {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// Whom to log in as; `None`: its default user.
+    pub user: Option<String>,
     /// Its password, if it wants one.
     pub password: Option<Secret>,
+    /// Which of its numbered databases. Channels are shared by all of them.
+    pub database: u32,
     /// Put before each key and channel; empty: names exactly as documented. Two services on one Redis need different ones.
     pub prefix: String,
+}
+
+impl RedisConfig {
+    /// One that wants no password, with names exactly as documented.
+    #[must_use]
+    pub fn at(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, user: None, password: None, database: 0, prefix: String::new() }
+    }
 }
 
 /// A text that no log and no debug output shows.
@@ -135,7 +163,9 @@ impl Config {
         Self {
             dialect,
             listen: SocketAddr::from(([127, 0, 0, 1], dialect.default_port)),
-            listeners: BTreeMap::new(),
+            listeners: (dialect.further_ports.iter())
+                .map(|&(name, port)| (name, SocketAddr::from(([127, 0, 0, 1], port))))
+                .collect(),
             admin: None,
             identity: if dialect.policy.open_by_default { IdentityMode::Open } else { IdentityMode::Token },
             verifier: VerifierConfig::Embedded(ClaimNames::default()),
@@ -149,8 +179,31 @@ impl Config {
             rest_body_bytes_max: 128 * 1024,
             drain: Duration::from_secs(10),
             redis: None,
+            mongodb: None,
+            postgres: None,
+            rabbitmq: None,
+            rabbitmq_queue: "new_message".to_owned(),
+            kafka_brokers: Vec::new(),
             events_file: None,
         }
+    }
+
+    /// All listeners by name: `socket` is that of [`listen`](Self::listen), `admin` that of [`admin`](Self::admin).
+    pub fn all_listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let further = self.listeners.iter().map(|(&name, &address)| (name, address));
+        std::iter::once(("socket", self.listen)).chain(further).chain(self.admin.map(|admin| ("admin", admin)))
+    }
+
+    /// Moves all listeners for clients to this address.
+    pub fn set_ip(&mut self, ip: IpAddr) {
+        self.listen.set_ip(ip);
+        self.listeners.values_mut().for_each(|address| address.set_ip(ip));
+    }
+
+    /// Moves one of the further listeners to this port.
+    pub(crate) fn set_port(&mut self, listener: &'static str, port: u16) {
+        let ip = self.listen.ip();
+        self.listeners.entry(listener).or_insert_with(|| SocketAddr::new(ip, port)).set_port(port);
     }
 }
 

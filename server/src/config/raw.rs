@@ -5,6 +5,11 @@ use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 use http::Uri;
 use toml::de::DeValue;
 
+use super::{RedisConfig, Secret};
+
+/// The documented port of Redis.
+pub(super) const REDIS_PORT: u16 = 6379;
+
 /// A value before it is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Raw {
@@ -123,6 +128,56 @@ impl Raw {
         }
         Ok(uri)
     }
+
+    /// The address of a database or broker, in one of these schemes. Kept as it is and shown to nobody: passwords stand in it.
+    pub(super) fn database(&self, schemes: &[&str]) -> Read<Secret> {
+        let wrong =
+            || format!("an address that begins with {}:// and names a host is expected", schemes.join(":// or "));
+        let text = self.text().map_err(|_| wrong())?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+        let is_one = schemes.contains(&scheme) && !rest.is_empty() && !rest.starts_with('/');
+        is_one.then(|| Secret::new(text)).ok_or_else(wrong)
+    }
+
+    /// Kafka's brokers: `host:port`, several with commas between.
+    pub(super) fn brokers(&self) -> Read<Vec<String>> {
+        let wrong = "host:port is expected, such as kafka:9092; several with commas between";
+        let brokers = self.list()?;
+        let is_one = |broker: &String| {
+            broker.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        if brokers.is_empty() || !brokers.iter().all(is_one) { Err(wrong.to_owned()) } else { Ok(brokers) }
+    }
+
+    /// Redis as one address. User and password may be percent-encoded.
+    pub(super) fn redis(&self) -> Read<RedisConfig> {
+        let wrong = || "an address such as redis://user:password@redis:6379/0 is expected".to_owned();
+        let uri: Uri = self.text()?.parse().map_err(|_| wrong())?;
+        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("redis")).ok_or_else(wrong)?;
+        let mut config = RedisConfig::at(authority.host(), authority.port_u16().unwrap_or(REDIS_PORT));
+        if let Some((who, _)) = authority.as_str().rsplit_once('@') {
+            let (user, password) = who.split_once(':').ok_or_else(wrong)?;
+            config.user = Some(percent_decoded(user).ok_or_else(wrong)?).filter(|user| !user.is_empty());
+            config.password = Some(Secret::new(percent_decoded(password).ok_or_else(wrong)?));
+        }
+        config.database = match uri.path().trim_matches('/') {
+            "" => 0,
+            number => number.parse().map_err(|_| wrong())?,
+        };
+        Ok(config)
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
+        rest = &after[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
 }
 
 fn written(span: Duration) -> String {

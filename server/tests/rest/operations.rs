@@ -19,7 +19,7 @@ async fn health_says_what_the_document_says_to_anybody() {
 
 #[tokio::test]
 async fn without_redis_health_is_503_with_a_reason_that_tells_no_address() {
-    let redis = RedisConfig { host: "127.0.0.1".to_owned(), port: 1, password: None, prefix: String::new() };
+    let redis = RedisConfig::at("127.0.0.1", 1);
     let clocks = Clocks { backend_timeout: Duration::from_millis(300), ..Clocks::default() };
     let rest = Rest::start(Config { redis: Some(redis), clocks, ..config() }).await;
     let answer = rest.anonymous("GET", "/health", json!(null)).await;

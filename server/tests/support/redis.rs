@@ -41,7 +41,7 @@ impl Redis {
 
     /// How the server is told about it.
     pub fn config(&self, prefix: &str) -> RedisConfig {
-        RedisConfig { host: "127.0.0.1".to_owned(), port: self.port, password: None, prefix: prefix.to_owned() }
+        RedisConfig { prefix: prefix.to_owned(), ..RedisConfig::at("127.0.0.1", self.port) }
     }
 
     /// Kills it; its append-only file stays.

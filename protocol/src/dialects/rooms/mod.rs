@@ -15,6 +15,7 @@ pub const DIALECT: Dialect = Dialect {
     carrier: Carrier::SocketIo,
     path: "/socket.io",
     default_port: 5004,
+    further_ports: &[],
     capabilities: Capabilities {
         confirmation: Confirmation::Echo,
         catch_up: CatchUp::History,

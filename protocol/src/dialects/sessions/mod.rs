@@ -19,6 +19,7 @@ pub const DIALECT: Dialect = Dialect {
     carrier: Carrier::SocketIo,
     path: "/api/v1/chat-service/socket.io",
     default_port: 5286,
+    further_ports: &[],
     capabilities: Capabilities {
         confirmation: Confirmation::None,
         catch_up: CatchUp::LiveOnly,

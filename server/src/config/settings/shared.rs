@@ -1,109 +1,17 @@
-//! The table of everything that can be set. Help, the example files and the errors follow from it.
+//! What can be set for every dialect, by section.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use chatwright_protocol::dialects::Dialect;
-
-use super::{
-    ConfigError, Secret,
-    checks::Draft,
-    origins::Origins,
-    raw::{Raw, Read},
+use super::{BYTES_MAX, Setting, ms, secs, setting};
+use crate::{
+    auth::IdentityMode,
+    config::{
+        Secret,
+        origins::Origins,
+        raw::{Raw, Read},
+    },
 };
-use crate::auth::IdentityMode;
 
-/// One thing that can be set.
-#[derive(Debug)]
-pub struct Setting {
-    /// `section.name` in the TOML file.
-    pub key: &'static str,
-    /// The environment variable with the same meaning, if there is one.
-    pub variable: Option<&'static str>,
-    /// What it is, in one line.
-    pub help: &'static str,
-    apply: fn(&mut Draft, &Raw) -> Read<()>,
-}
-
-impl Setting {
-    /// The part of the key before the point.
-    #[must_use]
-    pub fn section(&self) -> &'static str {
-        self.key.split('.').next().unwrap_or_default()
-    }
-
-    /// The part of the key after the point.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.key.split('.').nth(1).unwrap_or_default()
-    }
-
-    pub(super) fn set(&self, draft: &mut Draft, raw: &Raw, place: &str) -> Read<()> {
-        (self.apply)(draft, raw)?;
-        draft.places.insert(self.key, place.to_owned());
-        Ok(())
-    }
-}
-
-/// Applies each variable that is set (an empty one is not) to the draft.
-pub(super) fn apply_variables(
-    variables: &BTreeMap<String, String>,
-    prefix: Option<&str>,
-    draft: &mut Draft,
-) -> Result<(), ConfigError> {
-    for setting in settings(draft.config.dialect) {
-        let Some(variable) = setting.variable else { continue };
-        let name = prefix.map_or_else(|| variable.to_owned(), |prefix| format!("{prefix}_{variable}"));
-        if let Some(value) = variables.get(&name).filter(|value| !value.trim().is_empty()) {
-            let raw = Raw::Text(value.clone());
-            setting.set(draft, &raw, &name).map_err(|problem| ConfigError { place: name.clone(), problem })?;
-        }
-    }
-    Ok(())
-}
-
-const fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
-}
-
-const fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-/// Sizes in memory that a setting may ask for: up to a gibibyte.
-const BYTES_MAX: u64 = 1 << 30;
-
-macro_rules! setting {
-    ($key:literal, $variable:expr, $help:literal, |$draft:ident, $raw:ident| $apply:expr) => {
-        Setting {
-            key: $key,
-            variable: $variable,
-            help: $help,
-            apply: |$draft, $raw| {
-                $apply;
-                Ok(())
-            },
-        }
-    };
-}
-
-/// Everything that can be set for a dialect: its own lines, and those of [`COMMON`] whose keys it has not taken.
-///
-/// Variables that a document names have its names, so the same key may have another variable in another dialect.
-pub fn settings(dialect: &'static Dialect) -> impl Iterator<Item = &'static Setting> {
-    let own = own(dialect.name);
-    let is_common = |setting: &&Setting| COMMON.iter().any(|common| common.key == setting.key);
-    let in_place = |common: &'static Setting| own.iter().find(|setting| setting.key == common.key).unwrap_or(common);
-    COMMON.iter().map(in_place).chain(own.iter().filter(move |setting| !is_common(setting)))
-}
-
-/// The lines that only this dialect has, or that it has otherwise.
-fn own(_dialect: &str) -> &'static [Setting] {
-    &[]
-}
-
-/// What can be set for every dialect, by section.
 #[rustfmt::skip] // one line a setting
-const COMMON: &[Setting] = &[
+pub(super) const SETTINGS: &[Setting] = &[
     setting!("listen.mode", Some("NODE_ENV"), "development, or production: listens on all interfaces", |d, v| d.production = v.text()? == "production"),
     setting!("listen.host", Some("HOST"), "IP address for clients", |d, v| d.host = Some(v.ip()?)),
     setting!("listen.port", Some("PORT"), "port for clients; 0: any free one", |d, v| d.config.listen.set_port(v.port()?)),
@@ -160,10 +68,7 @@ const COMMON: &[Setting] = &[
     setting!("redis.port", Some("REDIS_PORT"), "port of Redis", |d, v| d.redis_port = Some(v.port()?)),
     setting!("redis.password", Some("REDIS_PASSWORD"), "password of Redis", |d, v| d.redis_password = Some(Secret::new(v.text()?))),
     setting!("redis.prefix", Some("REDIS_PREFIX"), "put before each key and channel", |d, v| d.redis_prefix = v.text()?.to_owned()),
-    setting!("events.file", Some("EVENTS_FILE"), "file to which an event per message is appended as a line of JSON; unset: no events", |d, v| d.config.events_file = Some(v.text()?.into())),
-    setting!("mongodb.uri", Some("MONGODB_URI"), "MongoDB behind Redis: not supported yet, without effect", |d, v| d.mongodb_uri = Some(Secret::new(v.text()?))),
-    setting!("rabbitmq.url", Some("RABBITMQ_URL"), "RabbitMQ for the notification service: not supported yet, without effect", |d, v| d.rabbitmq_url = Some(Secret::new(v.text()?))),
-    setting!("rabbitmq.queue", Some("RABBITMQ_QUEUE_NEW_MESSAGE"), "its queue for new messages: not supported yet, without effect", |d, v| d.rabbitmq_queue = v.text()?.to_owned()),
+    setting!("redis.url", None, "Redis as one address, redis://[user:password@]host[:port][/database], instead of the parts", |d, v| d.redis_url = Some(v.redis()?)),
 ];
 
 fn mode(raw: &Raw) -> Read<IdentityMode> {
