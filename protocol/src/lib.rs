@@ -12,5 +12,6 @@
 
 pub mod dialects;
 pub mod engine_io;
+pub mod iso8601;
 pub mod socket_io;
 pub mod vocabulary;

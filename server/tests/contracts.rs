@@ -81,7 +81,7 @@ async fn events_in_memory() {
 async fn events_as_json_lines() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("events.jsonl");
-    let sink = JsonLines::open(&path).await.expect("a file");
+    let sink = JsonLines::open(&path, wire::to_json).await.expect("a file");
     let read = async || {
         let text = tokio::fs::read_to_string(&path).await.expect("the file");
         text.lines().map(str::to_owned).collect()

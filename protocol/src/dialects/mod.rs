@@ -3,6 +3,7 @@
 //! `server` modules turn what a client sent into a [`Command`] and an [`Event`] into what the client reads; `client` modules do the
 //! reverse for bots. Adding a dialect: a folder here and a line in [`ALL`].
 
+pub mod conversations;
 pub mod rooms;
 pub mod sessions;
 
@@ -258,7 +259,7 @@ pub struct Unreadable {
 }
 
 /// All dialects that chatwright speaks.
-pub const ALL: &[Dialect] = &[rooms::DIALECT, sessions::DIALECT];
+pub const ALL: &[Dialect] = &[rooms::DIALECT, conversations::DIALECT, sessions::DIALECT];
 
 /// The dialect of this name.
 #[must_use]

@@ -65,6 +65,11 @@ pub enum Command {
         /// Who reads, as the payload says.
         claimed: Option<UserId>,
     },
+    /// Reads what was missed in all of one's rooms since one was last here.
+    Resume {
+        /// Up to which sequence one has seen each room; a room that is not named was never seen.
+        seen: Vec<(RoomId, u64)>,
+    },
     /// Says that messages were read.
     MarkRead {
         /// Where they stand.

@@ -16,6 +16,8 @@ pub enum Event {
         /// Oldest first.
         messages: Vec<Message>,
     },
+    /// All that was missed has been told, as histories.
+    Resumed,
     /// Who is in a room now, each user once.
     Members {
         /// Which room.

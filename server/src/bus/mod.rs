@@ -19,6 +19,8 @@ pub struct Notice {
     pub origin: InstanceId,
     /// Where it belongs.
     pub room: RoomId,
+    /// Whom it is for, in dialects that address users; empty: whoever is in the room.
+    pub audience: Vec<UserId>,
     /// What happened.
     pub body: NoticeBody,
 }

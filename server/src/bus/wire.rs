@@ -115,5 +115,6 @@ pub(super) fn from_json(text: &[u8], room: &RoomId) -> Result<Notice, serde_json
             (json.origin, body)
         }
     };
-    Ok(Notice { origin: InstanceId::from(origin.as_str()), room: room.clone(), body })
+    let origin = InstanceId::from(origin.as_str());
+    Ok(Notice { origin, room: room.clone(), audience: Vec::new(), body })
 }

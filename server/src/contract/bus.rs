@@ -39,7 +39,7 @@ pub async fn bus_keeps_its_promises(one: Endpoint, two: Endpoint, three: Endpoin
 }
 
 fn notice(room: &RoomId, body: NoticeBody) -> Notice {
-    Notice { origin: InstanceId::from("origin"), room: room.clone(), body }
+    Notice { origin: InstanceId::from("origin"), room: room.clone(), audience: Vec::new(), body }
 }
 
 fn member(name: &str) -> Member {

@@ -17,6 +17,8 @@ where
         room: RoomId::from("a:b"),
         sender: UserId::from("alice"),
         receiver: number.is_multiple_of(2).then(|| UserId::from("bob")),
+        recipients: Vec::new(),
+        dedupe_id: None,
         text: "two\nlines \"quoted\"".to_owned(),
         sent_at_ms: 1_728_887_400_000 + number,
     };

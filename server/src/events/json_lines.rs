@@ -9,30 +9,32 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::{EventSink, MessageSent, NotTaken, wire};
+use super::{EventSink, MessageSent, NotTaken};
 
 /// Appends to one file. A line is handed to the operating system before the event counts as taken: it survives the death of this
 /// process, not of the machine.
 #[derive(Debug)]
 pub struct JsonLines {
     file: Mutex<File>,
+    wire: fn(&MessageSent) -> String,
 }
 
 impl JsonLines {
-    /// Opens the file for appending; makes it if it is not there.
+    /// Opens the file for appending; makes it if it is not there. `wire` writes an event as JSON without a line end, as its dialect
+    /// documents it.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub async fn open(path: &Path) -> std::io::Result<Self> {
+    pub async fn open(path: &Path, wire: fn(&MessageSent) -> String) -> std::io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path).await?;
-        Ok(Self { file: Mutex::new(file) })
+        Ok(Self { file: Mutex::new(file), wire })
     }
 }
 
 impl EventSink for JsonLines {
     fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>> {
         Box::pin(async move {
-            let mut line = wire::to_json(event);
+            let mut line = (self.wire)(event);
             line.push('\n');
             let mut file = self.file.lock().await;
             let written = async {

@@ -1,5 +1,6 @@
 //! The port `events`: other services learn that a message was sent (a notification service, for instance).
 
+pub mod conversations_wire;
 pub mod json_lines;
 pub mod memory;
 pub mod wire;
@@ -8,6 +9,7 @@ use std::fmt;
 
 use chatwright_protocol::vocabulary::{MessageId, RoomId, UserId};
 use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 /// A message was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub struct MessageSent {
     pub sender: UserId,
     /// The other participant of a direct room; `None` in a group.
     pub receiver: Option<UserId>,
+    /// All other participants, where the dialect says them.
+    pub recipients: Vec<UserId>,
+    /// The same when the event is said again, where the dialect has such an id.
+    pub dedupe_id: Option<Uuid>,
     /// The text.
     pub text: String,
     /// Milliseconds since the Unix epoch.

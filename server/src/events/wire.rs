@@ -76,6 +76,8 @@ mod tests {
             room: RoomId::from("room-123"),
             sender: UserId::from("user-uuid"),
             receiver: Some(UserId::from("user-uuid-2")),
+            recipients: Vec::new(),
+            dedupe_id: None,
             text: "Hello!".to_owned(),
             sent_at_ms: 1_728_887_400_000,
         };

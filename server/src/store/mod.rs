@@ -3,6 +3,7 @@
 //! Two traits, because a deployment may keep them in different places (messages in a document store behind a cache, the roster
 //! only where keys expire). One folder or file per technology.
 
+pub mod conversations;
 pub mod memory;
 pub mod memory_roster;
 pub mod redis;

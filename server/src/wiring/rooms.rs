@@ -12,7 +12,7 @@ use crate::{
         rooms::{Hub, Ports, Rules},
     },
     config::Config,
-    events::{EventSink, json_lines::JsonLines},
+    events::{EventSink, json_lines::JsonLines, wire},
     http::rooms_routes,
     redis_link::{RedisLink, RedisOptions},
     store::{
@@ -55,7 +55,7 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
 
 async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {
     let Some(path) = &config.events_file else { return Ok(None) };
-    match JsonLines::open(path).await {
+    match JsonLines::open(path, wire::to_json).await {
         Ok(sink) => Ok(Some(Arc::new(sink))),
         Err(source) => Err(StartError::Events { path: path.clone(), source }),
     }

@@ -174,6 +174,7 @@ impl Core {
             Event::Refused(refusal) => self.hear_refusal(refusal.to_string()),
             // No dialect that the bot speaks has words for these yet.
             Event::Sent(_)
+            | Event::Resumed
             | Event::Returned { .. }
             | Event::Read { .. }
             | Event::ChatOpened { .. }

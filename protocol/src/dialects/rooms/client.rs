@@ -62,6 +62,7 @@ pub fn encode(command: &Command) -> Option<AppPacket> {
         | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
         | Command::Quit
         | Command::LoadHistory { .. }
+        | Command::Resume { .. }
         | Command::MarkRead { .. }
         | Command::OpenChat { .. }
         | Command::CloseChat { .. } => return None,

@@ -51,6 +51,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
         ),
         Event::Refused(refusal) => AppPacket::event("error", to_json(&ErrorJson { message: refusal.to_string() })),
         Event::Sent(_)
+        | Event::Resumed
         | Event::Returned { .. }
         | Event::Read { .. }
         | Event::ChatOpened { .. }

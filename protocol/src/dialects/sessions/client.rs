@@ -34,6 +34,7 @@ pub fn encode(command: &Command) -> Option<AppPacket> {
         | Command::Leave { .. }
         | Command::Typing { .. }
         | Command::LoadHistory { .. }
+        | Command::Resume { .. }
         | Command::MarkRead { .. }
         | Command::OpenChat { .. }
         | Command::CloseChat { .. } => return None,

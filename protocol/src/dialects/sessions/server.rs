@@ -39,6 +39,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
             system(&SystemJson::ExistingUsers { users: users.iter().map(UserJson::from).collect() })
         }
         Event::Sent(_)
+        | Event::Resumed
         | Event::History { .. }
         | Event::Typing { .. }
         | Event::Read { .. }

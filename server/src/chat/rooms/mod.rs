@@ -227,6 +227,7 @@ impl Core for Hub {
                 | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
                 | Command::Quit
                 | Command::LoadHistory { .. }
+                | Command::Resume { .. }
                 | Command::MarkRead { .. }
                 | Command::OpenChat { .. }
                 | Command::CloseChat { .. } => Err(Refusal::UnknownEvent),

@@ -77,6 +77,8 @@ fn event(message: &Message, record: Option<&RoomRecord>) -> MessageSent {
         room: message.room.clone(),
         sender: message.sender.user.clone(),
         receiver: record.and_then(|record| other_participant(record, &message.sender.user)),
+        recipients: Vec::new(),
+        dedupe_id: None,
         text: message.text.clone(),
         sent_at_ms: message.sent_at_ms,
     }

@@ -172,7 +172,7 @@ impl Hub {
 
     /// Tells the other instances.
     pub(super) async fn publish(&self, room: &RoomId, body: NoticeBody) {
-        let notice = Notice { origin: self.instance.clone(), room: room.clone(), body };
+        let notice = Notice { origin: self.instance.clone(), room: room.clone(), audience: Vec::new(), body };
         if let Err(problem) = self.ports.bus.publish(notice).await {
             tracing::debug!(%problem, "the other instances catch up from the store");
         }

@@ -1,0 +1,146 @@
+//! The server's side of `conversations`: a client's frame -> [`Command`]; [`Event`] -> the frame that the client reads.
+
+use serde_json::{Map, Value, json};
+
+use super::wire::{AuthenticatedJson, HistoryJson, MessageJson, TypingJson};
+use crate::{
+    dialects::AppPacket,
+    vocabulary::{Audience, Command, Event, Message, MessageId, Refusal, RoomId, UserId},
+};
+
+/// Positions that one `resume` may name; a user has fewer conversations that still matter to him.
+const RESUMED_MAX: usize = 1000;
+
+/// The token of an `auth` frame; `None` for any other frame, and for one whose token is no string.
+#[must_use]
+pub fn token(packet: &AppPacket) -> Option<&str> {
+    let AppPacket::Json(frame) = packet else { return None };
+    if frame.get("type").and_then(Value::as_str) != Some("auth") {
+        return None;
+    }
+    frame.get("token").and_then(Value::as_str)
+}
+
+/// What a frame behind the first asks for.
+///
+/// # Errors
+/// A [`Refusal`] when the type is unknown, or a field is missing or of the wrong type. A second `auth` is one.
+pub fn decode(packet: &AppPacket) -> Result<Command, Refusal> {
+    let wrong = Refusal::Invalid { field: "frame", problem: "must be a JSON object with a type" };
+    let AppPacket::Json(Value::Object(frame)) = packet else { return Err(wrong) };
+    match frame.get("type").and_then(Value::as_str) {
+        Some("auth") => Err(Refusal::IdentityFixed),
+        Some("send_message") => send(frame),
+        Some("typing") => typing(frame),
+        Some("load_history") => load_history(frame),
+        Some("resume") => resume(frame),
+        Some(_) => Err(Refusal::UnknownEvent),
+        None => Err(wrong),
+    }
+}
+
+/// The frame that a client reads for this event.
+#[must_use]
+pub fn encode(event: &Event) -> Option<AppPacket> {
+    Some(AppPacket::Json(match event {
+        Event::Message(message) => json!({"type": "new_message", "data": message_json(message)}),
+        Event::Sent(message) => json!({"type": "message_sent", "data": message_json(message)}),
+        Event::History { room, messages } => {
+            let messages = messages.iter().map(MessageJson::from).collect();
+            json!({"type": "history", "data": to_json(&HistoryJson { conversation_id: room.to_string(), messages })})
+        }
+        Event::Resumed => json!({"type": "resumed"}),
+        Event::Typing { room, member, active } => {
+            let (conversation_id, user_id) = (room.to_string(), member.user.to_string());
+            json!({"type": "typing", "data": to_json(&TypingJson { conversation_id, user_id, is_typing: Some(*active) })})
+        }
+        Event::Authenticated { member } => {
+            let data = AuthenticatedJson { user_id: member.user.to_string(), username: member.name.clone() };
+            json!({"type": "auth_success", "data": to_json(&data)})
+        }
+        Event::NotAuthenticated(words) => json!({"type": "auth_error", "error": words}),
+        Event::Stopping => json!({"type": "server_shutdown"}),
+        Event::Refused(refusal) => json!({"type": "error", "error": refusal.to_string()}),
+        Event::Members { .. }
+        | Event::Joined { .. }
+        | Event::Left { .. }
+        | Event::Returned { .. }
+        | Event::Read { .. }
+        | Event::ChatOpened { .. }
+        | Event::ChatClosed { .. }
+        | Event::Presence { .. } => return None,
+    }))
+}
+
+/// The frame that a client reads when a frame of it was refused: `error`, whatever it was.
+#[must_use]
+pub fn refuse(_: &AppPacket, refusal: &Refusal) -> Option<AppPacket> {
+    encode(&Event::Refused(refusal.clone()))
+}
+
+fn send(frame: &Map<String, Value>) -> Result<Command, Refusal> {
+    let wrong = || Refusal::Invalid { field: "recipientIds", problem: "must be an array of strings" };
+    let recipients = frame
+        .get("recipientIds")
+        .and_then(Value::as_array)
+        .ok_or_else(wrong)?
+        .iter()
+        .map(|user| user.as_str().map(UserId::from).ok_or_else(wrong))
+        .collect::<Result<_, _>>()?;
+    Ok(Command::send(Audience::Users(recipients), text(frame, "content")?))
+}
+
+fn typing(frame: &Map<String, Value>) -> Result<Command, Refusal> {
+    let active = match frame.get("isTyping") {
+        None | Some(Value::Null) => true,
+        Some(value) => {
+            value.as_bool().ok_or(Refusal::Invalid { field: "isTyping", problem: "must be true or false" })?
+        }
+    };
+    Ok(Command::typing(Audience::Room(conversation(frame)?), active))
+}
+
+fn load_history(frame: &Map<String, Value>) -> Result<Command, Refusal> {
+    let before = match frame.get("before") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(MessageId::from(text(frame, "before")?)),
+    };
+    let limit = match frame.get("limit") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let wrong = Refusal::Invalid { field: "limit", problem: "must be a positive integer" };
+            let limit = value.as_u64().filter(|limit| *limit > 0).ok_or(wrong)?;
+            Some(usize::try_from(limit).unwrap_or(usize::MAX))
+        }
+    };
+    Ok(Command::LoadHistory { of: Audience::Room(conversation(frame)?), before, limit, claimed: None })
+}
+
+fn resume(frame: &Map<String, Value>) -> Result<Command, Refusal> {
+    let wrong = || Refusal::Invalid { field: "seen", problem: "must map conversation ids to sequences" };
+    let seen = match frame.get("seen") {
+        None | Some(Value::Null) => return Ok(Command::Resume { seen: Vec::new() }),
+        Some(value) => value.as_object().filter(|seen| seen.len() <= RESUMED_MAX).ok_or_else(wrong)?,
+    };
+    let seen = seen
+        .iter()
+        .map(|(conversation, sequence)| Ok((RoomId::from(conversation.as_str()), sequence.as_u64().ok_or_else(wrong)?)))
+        .collect::<Result<_, Refusal>>()?;
+    Ok(Command::Resume { seen })
+}
+
+fn conversation(frame: &Map<String, Value>) -> Result<RoomId, Refusal> {
+    text(frame, "conversationId").map(RoomId::from)
+}
+
+fn text<'a>(frame: &'a Map<String, Value>, field: &'static str) -> Result<&'a str, Refusal> {
+    frame.get(field).and_then(Value::as_str).ok_or(Refusal::Invalid { field, problem: "must be a string" })
+}
+
+fn message_json(message: &Message) -> Value {
+    to_json(&MessageJson::from(message))
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("plain structs of strings and numbers always serialise")
+}

@@ -1,0 +1,224 @@
+//! Conversations kept in this process: the default, and the double in tests (instances may share one).
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::{Mutex, MutexGuard},
+};
+
+use chatwright_protocol::vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId};
+use futures_util::future::ready;
+
+use super::{ConversationStore, Head, Letter, Page, WaitingEvent, event_of};
+use crate::store::{Attempt, StoreError, StoreFuture};
+
+/// Messages kept of a conversation, the newest: memory is no archive.
+pub const MESSAGES_MAX: usize = 10_000;
+
+/// Conversations kept; beyond it the one that was quiet longest is forgotten. It bounds what clients that make up users can cost.
+pub const CONVERSATIONS_MAX: usize = 100_000;
+
+/// Events kept for a reader; beyond it the oldest are dropped, since with nobody who reads they would only grow.
+pub const EVENTS_MAX: usize = 10_000;
+
+/// Conversations in memory.
+#[derive(Debug, Default)]
+pub struct MemoryConversations {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    conversations: HashMap<RoomId, Conversation>,
+    by_participants: HashMap<Vec<UserId>, RoomId>,
+    by_user: HashMap<UserId, HashSet<RoomId>>,
+    events: VecDeque<WaitingEvent>,
+    events_ever: u64,
+    /// Grows with each message: which conversation was quiet longest is decided by it.
+    ticks: u64,
+    by_tick: BTreeMap<u64, RoomId>,
+}
+
+#[derive(Debug)]
+struct Conversation {
+    participants: Vec<UserId>,
+    sequence: u64,
+    messages: VecDeque<Message>,
+    last_message_at_ms: u64,
+    last_read_at_ms: HashMap<UserId, u64>,
+    tick: u64,
+}
+
+impl MemoryConversations {
+    /// When a participant last read a conversation, in milliseconds since the Unix epoch: what the column `lastReadAt` holds elsewhere.
+    #[must_use]
+    pub fn last_read_at_ms(&self, conversation: &RoomId, user: &UserId) -> Option<u64> {
+        self.state().conversations.get(conversation)?.last_read_at_ms.get(user).copied()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds the conversations")
+    }
+}
+
+impl State {
+    fn send(&mut self, letter: &Letter, attempt: Attempt) -> Message {
+        let id = self.conversation_of(letter);
+        self.ticks += 1;
+        let tick = self.ticks;
+        let conversation = self.conversations.get_mut(&id).expect("found or made above");
+        if attempt == Attempt::Again
+            && let Some(there) = conversation.messages.iter().rev().find(|message| message.id == letter.id)
+        {
+            return there.clone();
+        }
+        conversation.sequence += 1;
+        let message = Message {
+            id: letter.id.clone(),
+            room: id.clone(),
+            sender: Member::nameless(letter.sender.clone()),
+            text: letter.text.clone(),
+            kind: MessageKind::Text,
+            sent_at_ms: letter.sent_at_ms,
+            sequence: conversation.sequence,
+            receiver: None,
+            read_at_ms: None,
+        };
+        conversation.messages.push_back(message.clone());
+        if conversation.messages.len() > MESSAGES_MAX {
+            conversation.messages.pop_front();
+        }
+        conversation.last_message_at_ms = conversation.last_message_at_ms.max(letter.sent_at_ms);
+        conversation.read(&letter.sender, letter.sent_at_ms);
+        self.by_tick.remove(&std::mem::replace(&mut conversation.tick, tick));
+        self.by_tick.insert(tick, id);
+        self.events_ever += 1;
+        let event = event_of(&message, &letter.participants, letter.dedupe_id);
+        self.events.push_back(WaitingEvent { place: self.events_ever, event });
+        if self.events.len() > EVENTS_MAX {
+            self.events.pop_front();
+        }
+        message
+    }
+
+    fn conversation_of(&mut self, letter: &Letter) -> RoomId {
+        if let Some(id) = self.by_participants.get(&letter.participants) {
+            return id.clone();
+        }
+        if self.conversations.len() >= CONVERSATIONS_MAX
+            && let Some((_, quietest)) = self.by_tick.pop_first()
+        {
+            self.forget(&quietest);
+        }
+        let id = letter.fresh_conversation.clone();
+        let conversation = Conversation {
+            participants: letter.participants.clone(),
+            sequence: 0,
+            messages: VecDeque::new(),
+            last_message_at_ms: letter.sent_at_ms,
+            last_read_at_ms: letter.participants.iter().map(|user| (user.clone(), letter.sent_at_ms)).collect(),
+            tick: 0,
+        };
+        self.conversations.insert(id.clone(), conversation);
+        self.by_participants.insert(letter.participants.clone(), id.clone());
+        for user in &letter.participants {
+            self.by_user.entry(user.clone()).or_default().insert(id.clone());
+        }
+        id
+    }
+
+    fn forget(&mut self, id: &RoomId) {
+        let Some(conversation) = self.conversations.remove(id) else { return };
+        self.by_participants.remove(&conversation.participants);
+        for user in &conversation.participants {
+            if let Some(of_user) = self.by_user.get_mut(user) {
+                of_user.remove(id);
+                if of_user.is_empty() {
+                    self.by_user.remove(user);
+                }
+            }
+        }
+    }
+
+    fn heads(&self, users: &[UserId], active_since_ms: u64, limit: usize) -> Vec<Head> {
+        let ids: HashSet<&RoomId> = users.iter().filter_map(|user| self.by_user.get(user)).flatten().collect();
+        let mut found: Vec<(&RoomId, &Conversation)> =
+            ids.into_iter().filter_map(|id| Some((id, self.conversations.get(id)?))).collect();
+        found.retain(|(_, conversation)| conversation.last_message_at_ms >= active_since_ms);
+        found.sort_by_key(|(_, conversation)| std::cmp::Reverse(conversation.tick));
+        found.into_iter().take(limit).map(|(id, conversation)| conversation.head(id)).collect()
+    }
+}
+
+impl Conversation {
+    fn head(&self, id: &RoomId) -> Head {
+        Head { conversation: id.clone(), participants: self.participants.clone(), sequence: self.sequence }
+    }
+
+    fn read(&mut self, user: &UserId, at_ms: u64) {
+        if let Some(last) = self.last_read_at_ms.get_mut(user) {
+            *last = at_ms.max(*last);
+        }
+    }
+
+    fn page(&self, page: &Page, limit: usize) -> Vec<Message> {
+        let (from, to) = match page {
+            Page::Newest => (0, self.messages.len()),
+            Page::Before(id) => (0, self.index_of(id).unwrap_or(0)),
+            Page::Above(sequence) => {
+                let from = self.messages.partition_point(|message| message.sequence <= *sequence);
+                return self.messages.iter().skip(from).take(limit).cloned().collect();
+            }
+        };
+        let from = to.saturating_sub(limit).max(from);
+        self.messages.range(from..to).cloned().collect()
+    }
+
+    fn index_of(&self, id: &MessageId) -> Option<usize> {
+        self.messages.iter().position(|message| message.id == *id)
+    }
+}
+
+impl ConversationStore for MemoryConversations {
+    fn send<'a>(&'a self, letter: &'a Letter, attempt: Attempt) -> StoreFuture<'a, Message> {
+        Box::pin(ready(Ok(self.state().send(letter, attempt))))
+    }
+
+    fn conversation<'a>(&'a self, conversation: &'a RoomId) -> StoreFuture<'a, Option<Head>> {
+        let head = self.state().conversations.get(conversation).map(|found| found.head(conversation));
+        Box::pin(ready(Ok(head)))
+    }
+
+    fn messages<'a>(&'a self, conversation: &'a RoomId, page: &'a Page, limit: usize) -> StoreFuture<'a, Vec<Message>> {
+        let messages = self.state().conversations.get(conversation).map(|found| found.page(page, limit));
+        Box::pin(ready(Ok(messages.unwrap_or_default())))
+    }
+
+    fn heads<'a>(&'a self, users: &'a [UserId], active_since_ms: u64, limit: usize) -> StoreFuture<'a, Vec<Head>> {
+        Box::pin(ready(Ok(self.state().heads(users, active_since_ms, limit))))
+    }
+
+    fn mark_read<'a>(&'a self, conversation: &'a RoomId, user: &'a UserId, at_ms: u64) -> StoreFuture<'a, ()> {
+        if let Some(conversation) = self.state().conversations.get_mut(conversation) {
+            conversation.read(user, at_ms);
+        }
+        Box::pin(ready(Ok(())))
+    }
+
+    fn waiting_events(&self, limit: usize) -> StoreFuture<'_, Vec<WaitingEvent>> {
+        Box::pin(ready(Ok(self.state().events.iter().take(limit).cloned().collect())))
+    }
+
+    fn events_told<'a>(&'a self, places: &'a [u64]) -> StoreFuture<'a, ()> {
+        let told: HashSet<u64> = places.iter().copied().collect();
+        self.state().events.retain(|waiting| !told.contains(&waiting.place));
+        Box::pin(ready(Ok(())))
+    }
+
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        Box::pin(ready(Ok::<(), StoreError>(())))
+    }
+
+    fn technology(&self) -> &'static str {
+        "memory"
+    }
+}
