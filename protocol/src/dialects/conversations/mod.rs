@@ -19,6 +19,7 @@ pub const DIALECT: Dialect = Dialect {
     carrier: Carrier::WebSocket,
     path: "/api/v1/chat",
     default_port: 4004,
+    further_ports: &[],
     capabilities: Capabilities {
         confirmation: Confirmation::Event,
         catch_up: CatchUp::LiveOnly,
