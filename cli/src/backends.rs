@@ -2,11 +2,7 @@
 
 use chatwright_simulator::backends::Images;
 
-/// The images, with `CHATWRIGHT_IMAGE_REDIS` over the official one.
+/// The images: `CHATWRIGHT_IMAGE_REDIS`, `CHATWRIGHT_IMAGE_MONGODB`, ... over the official ones.
 pub(crate) fn images() -> Images {
-    let mut images = Images::default();
-    if let Some(image) = std::env::var("CHATWRIGHT_IMAGE_REDIS").ok().filter(|image| !image.is_empty()) {
-        images.redis = image;
-    }
-    images
+    Images::named_by(|variable| std::env::var(variable).ok())
 }

@@ -6,6 +6,7 @@ mod engine;
 use std::{sync::Arc, time::Duration};
 
 use chatwright_client_sdk::protocol::vocabulary::{Member, MessageKind, RoomId};
+use chatwright_conformance::target::BackendName;
 use chatwright_server::{
     bus::redis::RedisBus,
     config::RedisConfig,
@@ -50,7 +51,7 @@ async fn the_bus_keeps_its_promises_on_a_redis_in_a_container() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_store_confirmed_before_redis_was_killed_stands_in_its_history_afterwards() {
     let Some(backends) = engine::redis(Durability::Durable).await else { return };
-    let redis = Arc::clone(backends.redis().expect("it was asked for"));
+    let redis = Arc::clone(backends.get(BackendName::Redis).expect("it was asked for"));
     let store = RedisMessages::new(link(&backends), RETENTION);
     let room = RoomId::from("room");
     let first = store.append(&draft("one"), Attempt::First).await.expect("redis answers");
@@ -83,7 +84,7 @@ fn link(backends: &Backends) -> RedisLink {
 }
 
 fn options(backends: &Backends) -> RedisOptions {
-    let values = backends.redis().expect("it was asked for").values();
+    let values = backends.get(BackendName::Redis).expect("it was asked for").values();
     let port = values["port"].parse().expect("a port is a number");
     let server = RedisConfig::at(values["host"].clone(), port);
     RedisOptions { server, timeout: Duration::from_secs(3) }

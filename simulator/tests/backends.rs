@@ -11,7 +11,7 @@ use redis::AsyncCommands;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_redis_comes_back_at_its_address_with_everything_it_had_confirmed() {
     let Some(backends) = engine::redis(Durability::Durable).await else { return };
-    let redis = backends.redis().expect("it was asked for");
+    let redis = backends.get(BackendName::Redis).expect("it was asked for");
     let (url, control) = (redis.url(), backends.control());
     let _: () = connect(&url).await.set("key", "value").await.expect("redis answers");
     let subject = Subject::Backend("redis".to_owned());
@@ -27,7 +27,7 @@ async fn a_killed_redis_comes_back_at_its_address_with_everything_it_had_confirm
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_redis_is_silent_and_goes_on_where_it_was() {
     let Some(backends) = engine::redis(Durability::Volatile).await else { return };
-    let redis = backends.redis().expect("it was asked for");
+    let redis = backends.get(BackendName::Redis).expect("it was asked for");
     let mut connection = connect(&redis.url()).await;
     redis.pause().await.expect("paused");
     let silent = tokio::time::timeout(Duration::from_millis(300), connection.get::<_, Option<String>>("key")).await;
@@ -40,15 +40,16 @@ async fn a_paused_redis_is_silent_and_goes_on_where_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_whose_owner_is_gone_is_removed_at_the_next_start_and_no_other() {
     let Some(backends) = engine::redis(Durability::Volatile).await else { return };
-    let image = engine::images().redis;
+    let images = engine::images();
+    let image = images.of(BackendName::Redis);
     let place = std::fs::read_link("/proc/self/ns/pid").expect("this is Linux");
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("this is Linux");
-    let gone = create(&image, &format!("chatwright.owner=4294967295 1 {} {}", boot.trim(), place.display()));
-    let elsewhere = create(&image, "chatwright.owner=4294967295 1 another-kernel pid:[1]");
+    let gone = create(image, &format!("chatwright.owner=4294967295 1 {} {}", boot.trim(), place.display()));
+    let elsewhere = create(image, "chatwright.owner=4294967295 1 another-kernel pid:[1]");
     engine::redis(Durability::Volatile).await.expect("as before").stop().await;
     assert!(!exists(&gone), "the leftover is still there");
     assert!(exists(&elsewhere), "a container of somebody else was removed");
-    let mut own = connect(&backends.redis().expect("it was asked for").url()).await;
+    let mut own = connect(&backends.get(BackendName::Redis).expect("it was asked for").url()).await;
     let _: () = own.set("key", "value").await.expect("the living one was left alone");
     docker(&["rm", "-f", &elsewhere]);
     backends.stop().await;
@@ -58,7 +59,7 @@ async fn a_container_whose_owner_is_gone_is_removed_at_the_next_start_and_no_oth
 async fn an_image_that_cannot_be_had_is_named_with_advice() {
     let Some(backends) = engine::redis(Durability::Volatile).await else { return };
     backends.stop().await;
-    let images = Images { redis: "registry.invalid/no-such-image:1".to_owned() };
+    let images = Images::default().with(BackendName::Redis, "registry.invalid/no-such-image:1");
     let error = Backends::start(&BTreeSet::from([BackendName::Redis]), &images, Durability::Volatile)
         .await
         .expect_err("no such image");
@@ -68,6 +69,35 @@ async fn an_image_that_cannot_be_had_is_named_with_advice() {
         text.contains("registry.invalid/no-such-image:1") && text.contains("fixtures/backends/README.md"),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_service_is_ready_at_once_and_says_where_it_is() {
+    let services = [BackendName::Mongodb, BackendName::Postgresql, BackendName::Rabbitmq, BackendName::Kafka];
+    let Some(backends) = engine::start(&services, Durability::Volatile).await else { return };
+    let values = backends.values();
+    for (service, key) in [("mongodb", "url"), ("postgresql", "url"), ("rabbitmq", "url"), ("kafka", "broker")] {
+        assert!(values[service][key].contains(&values[service]["port"]), "{values:?}");
+    }
+    assert_eq!(backends.images().len(), services.len(), "{:?}", backends.images());
+    backends.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_service_comes_back_at_its_address_after_it_was_killed_and_after_a_pause() {
+    let services = [BackendName::Mongodb, BackendName::Postgresql, BackendName::Rabbitmq, BackendName::Kafka];
+    let Some(backends) = engine::start(&services, Durability::Durable).await else { return };
+    let (control, before) = (backends.control(), backends.values());
+    for service in services {
+        let subject = Subject::Backend(service.as_str().to_owned());
+        // Each of the last ones returns only when a client gets an answer.
+        for action in [Action::Kill, Action::Start, Action::Pause, Action::Resume, Action::Restart] {
+            control.act(&subject, action).await.unwrap_or_else(|problem| panic!("{service:?} {action:?}: {problem}"));
+        }
+    }
+    assert_eq!(backends.values(), before);
+    drop(control);
+    backends.stop().await;
 }
 
 async fn connect(url: &str) -> redis::aio::MultiplexedConnection {

@@ -3,7 +3,12 @@
 //! Each container carries a label that names the process that started it. [`Backends::start`] first removes the containers of processes
 //! that are gone (a killed run cannot clean up after itself), and never touches anything else.
 
+mod container;
+mod kafka;
+mod mongodb;
 mod owner;
+mod postgresql;
+mod rabbitmq;
 mod redis;
 
 use std::{
@@ -12,6 +17,7 @@ use std::{
 };
 
 use chatwright_conformance::target::{BackendName, Control, Controls};
+use futures_util::future::try_join_all;
 use testcontainers::{
     TestcontainersError,
     bollard::{
@@ -20,23 +26,56 @@ use testcontainers::{
     core::client::docker_client_instance,
 };
 
-use self::owner::Owner;
-pub use self::redis::Redis;
+pub use self::container::Container;
+use self::{container::Service, owner::Owner};
 
 /// The label that names the owner of a container.
 const OWNER_LABEL: &str = "chatwright.owner";
 
+/// The services with their official images.
+const SERVICES: [(&dyn Service, &str); 5] = [
+    (&redis::Redis, "redis:7.4"),
+    (&mongodb::Mongodb, "mongo:7.0"),
+    (&postgresql::Postgresql, "postgres:16"),
+    (&rabbitmq::Rabbitmq, "rabbitmq:3.13"),
+    (&kafka::Kafka, "apache/kafka:3.9.1"),
+];
+
 /// Which image runs for which service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Images {
-    /// Redis.
-    pub redis: String,
+pub struct Images(BTreeMap<BackendName, String>);
+
+impl Images {
+    /// The official images, except where a variable such as `CHATWRIGHT_IMAGE_REDIS` names another.
+    #[must_use]
+    pub fn named_by(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let image = |service: &'static dyn Service| {
+            let name = format!("CHATWRIGHT_IMAGE_{}", service.name().as_str().to_uppercase());
+            variable(&name).filter(|image| !image.is_empty())
+        };
+        let images =
+            SERVICES.map(|(service, official)| (service.name(), image(service).unwrap_or_else(|| official.to_owned())));
+        Self(images.into_iter().collect())
+    }
+
+    /// The image of a service.
+    #[must_use]
+    pub fn of(&self, service: BackendName) -> &str {
+        self.0.get(&service).map_or("", String::as_str)
+    }
+
+    /// The same with another image for one service.
+    #[must_use]
+    pub fn with(mut self, service: BackendName, image: impl Into<String>) -> Self {
+        self.0.insert(service, image.into());
+        self
+    }
 }
 
 impl Default for Images {
     /// The official images.
     fn default() -> Self {
-        Self { redis: "redis:7.4".to_owned() }
+        Self::named_by(|_| None)
     }
 }
 
@@ -75,9 +114,6 @@ pub enum BackendError {
         /// Why.
         reason: String,
     },
-    /// A backend that nobody here can start.
-    #[error("{0} cannot be started here: run it yourself and say where it is")]
-    Unsupported(&'static str),
 }
 
 impl BackendError {
@@ -88,65 +124,59 @@ impl BackendError {
 
 /// The backends of one run.
 #[derive(Debug)]
-pub struct Backends {
-    redis: Option<Arc<Redis>>,
-}
+pub struct Backends(BTreeMap<BackendName, Arc<Container>>);
 
 impl Backends {
     /// Removes the containers of dead runs, then starts these services, each in a container of its own; returns when clients can use them.
     ///
     /// # Errors
-    /// No engine, no image, no readiness in time, or a service that has no recipe here.
+    /// No engine, no image, or no readiness in time.
     pub async fn start(
         services: &BTreeSet<BackendName>,
         images: &Images,
         durability: Durability,
     ) -> Result<Self, BackendError> {
-        let mut backends = Self { redis: None };
         if services.is_empty() {
-            return Ok(backends);
+            return Ok(Self(BTreeMap::new()));
         }
         let engine = engine().await?;
         remove_leftovers(&engine).await;
-        for service in services {
-            match service {
-                BackendName::Redis => backends.redis = Some(Arc::new(Redis::start(&images.redis, durability).await?)),
-                BackendName::Mongodb | BackendName::Postgresql | BackendName::Rabbitmq | BackendName::Kafka => {
-                    return Err(BackendError::Unsupported(service.as_str()));
-                }
-            }
-        }
-        Ok(backends)
+        let wanted = SERVICES.into_iter().filter(|(service, _)| services.contains(&service.name()));
+        // At once: the slowest takes ten times as long as the fastest.
+        let starting = wanted.map(|(service, _)| Container::start(service, images.of(service.name()), durability));
+        let running = try_join_all(starting).await?;
+        Ok(Self(running.into_iter().map(|container| (container.name(), Arc::new(container))).collect()))
     }
 
     /// Where they are, by name: `redis` has `host`, `port` and `url`. These are the values of a target file's `{redis.port}`.
     #[must_use]
     pub fn values(&self) -> BTreeMap<String, BTreeMap<String, String>> {
-        self.redis.iter().map(|redis| ("redis".to_owned(), redis.values())).collect()
+        self.0.iter().map(|(name, container)| (name.as_str().to_owned(), container.values())).collect()
     }
 
     /// What can be done to them.
     #[must_use]
     pub fn control(&self) -> Arc<dyn Control> {
-        Arc::new(Controls::new(self.redis.iter().map(|redis| Arc::clone(redis) as Arc<dyn Control>).collect()))
+        let controls = self.0.values().map(|container| Arc::clone(container) as Arc<dyn Control>);
+        Arc::new(Controls::new(controls.collect()))
     }
 
     /// What really runs, for reports: `redis: chatwright-test/redis:7.0.15`.
     #[must_use]
     pub fn images(&self) -> Vec<String> {
-        self.redis.iter().map(|redis| format!("redis: {}", redis.image())).collect()
+        self.0.iter().map(|(name, container)| format!("{}: {}", name.as_str(), container.image())).collect()
     }
 
-    /// Redis, where it was asked for.
+    /// One of them, where it was asked for.
     #[must_use]
-    pub fn redis(&self) -> Option<&Arc<Redis>> {
-        self.redis.as_ref()
+    pub fn get(&self, service: BackendName) -> Option<&Arc<Container>> {
+        self.0.get(&service)
     }
 
     /// Removes the containers. Dropping does the same, but blocks its thread for it.
     pub async fn stop(self) {
-        if let Some(redis) = self.redis {
-            redis.remove().await;
+        for container in self.0.into_values() {
+            container.remove().await;
         }
     }
 }

@@ -1,21 +1,23 @@
 //! Whether containers can be had here: if not, a test says loudly that it did not run, and fails where backends are required.
 
-use std::collections::BTreeSet;
-
 use chatwright_conformance::target::BackendName;
 use chatwright_simulator::backends::{BackendError, Backends, Durability, Images};
 
-/// The images to test with: `CHATWRIGHT_IMAGE_REDIS` where it is set, else the official one.
+/// The images to test with: `CHATWRIGHT_IMAGE_REDIS` and its like where they are set, else the official ones.
 pub(crate) fn images() -> Images {
-    let default = Images::default();
-    Images { redis: std::env::var("CHATWRIGHT_IMAGE_REDIS").unwrap_or(default.redis) }
+    Images::named_by(|variable| std::env::var(variable).ok())
 }
 
-/// A Redis of its own, or `None` where containers cannot be had: then the test was *not run*.
+/// A Redis of its own, or `None` where containers cannot be had.
+pub(crate) async fn redis(durability: Durability) -> Option<Backends> {
+    start(&[BackendName::Redis], durability).await
+}
+
+/// Services of its own, or `None` where containers cannot be had: then the test was *not run*.
 ///
 /// With `CHATWRIGHT_REQUIRE_BACKENDS=1` that is a failure.
-pub(crate) async fn redis(durability: Durability) -> Option<Backends> {
-    match Backends::start(&BTreeSet::from([BackendName::Redis]), &images(), durability).await {
+pub(crate) async fn start(services: &[BackendName], durability: Durability) -> Option<Backends> {
+    match Backends::start(&services.iter().copied().collect(), &images(), durability).await {
         Ok(backends) => Some(backends),
         Err(error @ (BackendError::NoEngine(_) | BackendError::Start { .. })) => {
             let required = std::env::var("CHATWRIGHT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
@@ -23,7 +25,7 @@ pub(crate) async fn redis(durability: Durability) -> Option<Backends> {
             say(&format!("NOT RUN: {error}"));
             None
         }
-        Err(error) => panic!("{error}"),
+        Err(error @ BackendError::Act { .. }) => panic!("{error}"),
     }
 }
 
