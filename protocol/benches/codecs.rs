@@ -24,6 +24,7 @@ fn message() -> Event {
         sent_at_ms: 1_697_280_000_000,
         sequence: 17,
         receiver: None,
+        attachment: None,
         read_at_ms: None,
     })
 }

@@ -27,6 +27,7 @@ fn message() -> Message {
         sent_at_ms: 1_697_280_000_000,
         sequence: 0,
         receiver: None,
+        attachment: None,
         read_at_ms: None,
     }
 }
@@ -163,6 +164,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             to: Audience::Room(room),
             text,
             kind,
+            attachment: None,
             claimed: None,
             sent_at_ms: None
         }),
@@ -187,6 +189,7 @@ fn any_message(room: RoomId) -> impl Strategy<Value = Message> {
             sent_at_ms,
             sequence,
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         },
     )

@@ -180,6 +180,7 @@ mod tests {
             sent_at_ms: number,
             sequence: 0,
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         }
     }

@@ -224,6 +224,7 @@ impl Stranger {
             sent_at_ms: sequence / 3,
             sequence,
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         };
         for (_, _, out) in &room.members {

@@ -4,6 +4,8 @@
 //! reverse for bots. Adding a dialect: a folder here and a line in [`ALL`].
 
 pub mod conversations;
+pub mod direct;
+pub mod instant;
 pub mod rooms;
 pub mod sessions;
 
@@ -259,7 +261,7 @@ pub struct Unreadable {
 }
 
 /// All dialects that chatwright speaks.
-pub const ALL: &[Dialect] = &[rooms::DIALECT, conversations::DIALECT, sessions::DIALECT];
+pub const ALL: &[Dialect] = &[rooms::DIALECT, conversations::DIALECT, sessions::DIALECT, direct::DIALECT];
 
 /// The dialect of this name.
 #[must_use]

@@ -40,6 +40,8 @@ pub enum Command {
         text: String,
         /// What kind of content the text is.
         kind: MessageKind,
+        /// The address of what the text goes with.
+        attachment: Option<String>,
         /// Who speaks, as the payload says.
         claimed: Option<Member>,
         /// Milliseconds since the Unix epoch, as the payload says.
@@ -97,7 +99,7 @@ impl Command {
     /// A text to whom it concerns, in the connection's own name.
     #[must_use]
     pub fn send(to: Audience, text: impl Into<String>) -> Self {
-        Self::Send { to, text: text.into(), kind: MessageKind::Text, claimed: None, sent_at_ms: None }
+        Self::Send { to, text: text.into(), kind: MessageKind::Text, attachment: None, claimed: None, sent_at_ms: None }
     }
 
     /// Enters a room, saying nothing about it.

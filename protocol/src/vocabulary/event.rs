@@ -130,6 +130,8 @@ pub struct Message {
     pub text: String,
     /// What kind of content the text is.
     pub kind: MessageKind,
+    /// The address of what the text goes with, in dialects whose messages may have one.
+    pub attachment: Option<String>,
     /// Milliseconds since the Unix epoch at the server; for people, never for order.
     pub sent_at_ms: u64,
     /// Position in the room, given by the store, from 1, without gaps; 0 where the store gives none.

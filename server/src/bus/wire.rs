@@ -104,6 +104,7 @@ pub(super) fn from_json(text: &[u8], room: &RoomId) -> Result<Notice, serde_json
                     sent_at_ms: json.timestamp,
                     sequence: json.sequence,
                     receiver: None,
+                    attachment: None,
                     read_at_ms: None,
                 },
             }),

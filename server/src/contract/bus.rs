@@ -58,6 +58,7 @@ fn message(room: &RoomId, sequence: u64) -> NoticeBody {
             sent_at_ms: 1_728_887_400_123,
             sequence,
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         },
     })

@@ -4,7 +4,9 @@
 //! only where keys expire). One folder or file per technology.
 
 pub mod conversations;
+pub mod direct;
 pub mod memory;
+pub mod memory_direct;
 pub mod memory_roster;
 pub mod redis;
 
@@ -79,6 +81,7 @@ impl Draft {
                 sent_at_ms: self.sent_at_ms,
                 sequence: position.sequence,
                 receiver: None,
+                attachment: None,
                 read_at_ms: None,
             },
         }

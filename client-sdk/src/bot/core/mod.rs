@@ -134,7 +134,10 @@ impl Core {
                     if entered && !held.contains(room) {
                         let to = Audience::Room(room.clone());
                         let (text, kind) = (text.clone(), *kind);
-                        return Some((place, Command::Send { to, text, kind, claimed: None, sent_at_ms: None }));
+                        return Some((
+                            place,
+                            Command::Send { to, text, kind, attachment: None, claimed: None, sent_at_ms: None },
+                        ));
                     }
                     held.insert(room);
                 }

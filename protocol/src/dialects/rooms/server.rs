@@ -107,7 +107,14 @@ fn send(payload: &Map<String, Value>) -> Result<Command, Refusal> {
             .ok_or(Refusal::Invalid { field: "messageType", problem: "must be text, image or file" })?,
     };
     let to = Audience::Room(room(payload)?);
-    Ok(Command::Send { to, text: text(payload, "message")?.to_owned(), kind, claimed: None, sent_at_ms: None })
+    Ok(Command::Send {
+        to,
+        text: text(payload, "message")?.to_owned(),
+        kind,
+        attachment: None,
+        claimed: None,
+        sent_at_ms: None,
+    })
 }
 
 fn typing(payload: &Map<String, Value>) -> Result<Command, Refusal> {

@@ -106,6 +106,7 @@ impl From<MessageJson> for Message {
             sent_at_ms: json.timestamp,
             sequence: json.sequence.unwrap_or(0),
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         }
     }

@@ -56,6 +56,7 @@ pub(super) fn stored(text: &str) -> Result<Stored, StoreError> {
             sent_at_ms: json.timestamp,
             sequence: json.sequence,
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         },
     })
