@@ -23,6 +23,7 @@ fn hello() -> Command {
         to: Audience::Here,
         text: "Hello, world!".to_owned(),
         kind: MessageKind::Text,
+        attachment: None,
         claimed: Some(alice()),
         sent_at_ms: Some(1_700_000_000_000),
     }
@@ -60,6 +61,7 @@ fn a_client_cannot_say_what_the_dialect_has_no_words_for() {
             to: elsewhere,
             text: "x".to_owned(),
             kind: MessageKind::Text,
+            attachment: None,
             claimed: Some(alice()),
             sent_at_ms: Some(1),
         },
@@ -119,6 +121,7 @@ fn events_are_said_as_documented_and_read_back() {
         sender: alice(),
         text: "Hello!".to_owned(),
         kind: MessageKind::Text,
+        attachment: None,
         sent_at_ms: 5,
         sequence: 0,
         receiver: None,

@@ -28,7 +28,12 @@ pub const DIALECT: Dialect = Dialect {
         introduction: Introduction::Always,
         history: HistorySource::Request,
     },
-    policy: Policy { open_by_default: true, echo_to_sender: false, members_only: false, connections_per_user_max: 1000 },
+    policy: Policy {
+        open_by_default: true,
+        echo_to_sender: false,
+        members_only: false,
+        connections_per_user_max: 1000,
+    },
     server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
     client: ClientSide { encode: client::encode, decode: client::decode, opening: None, history: None, members: None },
 };

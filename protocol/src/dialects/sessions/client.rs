@@ -23,6 +23,7 @@ pub fn encode(command: &Command) -> Option<AppPacket> {
             claimed: Some(Member { user, name }),
             sent_at_ms: Some(at),
             kind: _,
+            attachment: _,
         } => {
             let message = json!({"userId": user.as_str(), "username": name, "content": text, "timestamp": at});
             AppPacket::event("send_message", json!({"message": message}))

@@ -77,6 +77,7 @@ fn send(payload: &Map<String, Value>) -> Result<Command, Refusal> {
         to: Audience::Here,
         text: text(message, "content")?.to_owned(),
         kind: MessageKind::Text,
+        attachment: None,
         claimed: Some(speaker(message)?),
         sent_at_ms: Some(milliseconds(message, "timestamp")?),
     })

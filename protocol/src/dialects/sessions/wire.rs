@@ -80,6 +80,7 @@ impl From<MessageJson> for Message {
             sent_at_ms: json.timestamp,
             sequence: 0,
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         }
     }
