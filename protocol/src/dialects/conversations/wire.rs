@@ -95,6 +95,7 @@ impl MessageJson {
             sent_at_ms: iso8601::to_unix_ms(&self.created_at).ok_or("createdAt is no ISO 8601 instant in UTC")?,
             sequence: self.sequence.unwrap_or(0),
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         })
     }

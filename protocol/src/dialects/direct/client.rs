@@ -49,7 +49,7 @@ pub fn encode(command: &Command) -> Option<AppPacket> {
             let ids: Vec<&str> = messages.iter().map(MessageId::as_str).collect();
             AppPacket::event("mark_as_read", json!({"conversationId": room.as_str(), "messageIds": ids}))
         }
-        Command::Join { .. } | Command::Leave { .. } | Command::Quit => return None,
+        Command::Join { .. } | Command::Leave { .. } | Command::Resume { .. } | Command::Quit => return None,
     })
 }
 

@@ -72,6 +72,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
         | Event::Returned { .. }
         | Event::Authenticated { .. }
         | Event::NotAuthenticated(_)
+        | Event::Resumed
         | Event::Stopping => return None,
     })
 }

@@ -81,6 +81,7 @@ impl State {
             sent_at_ms: letter.sent_at_ms,
             sequence: conversation.sequence,
             receiver: None,
+            attachment: None,
             read_at_ms: None,
         };
         conversation.messages.push_back(message.clone());
