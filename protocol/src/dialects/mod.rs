@@ -5,6 +5,7 @@
 
 pub mod conversations;
 pub mod direct;
+pub mod gateway;
 pub mod instant;
 pub mod rooms;
 pub mod sessions;
@@ -261,7 +262,8 @@ pub struct Unreadable {
 }
 
 /// All dialects that chatwright speaks.
-pub const ALL: &[Dialect] = &[rooms::DIALECT, conversations::DIALECT, sessions::DIALECT, direct::DIALECT];
+pub const ALL: &[Dialect] =
+    &[rooms::DIALECT, conversations::DIALECT, sessions::DIALECT, direct::DIALECT, gateway::DIALECT];
 
 /// The dialect of this name.
 #[must_use]

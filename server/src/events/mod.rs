@@ -3,6 +3,8 @@
 pub mod conversations_wire;
 pub mod json_lines;
 pub mod memory;
+pub mod memory_queue;
+pub mod queue;
 pub mod wire;
 
 use std::fmt;

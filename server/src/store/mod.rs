@@ -5,8 +5,10 @@
 
 pub mod conversations;
 pub mod direct;
+pub mod gateway;
 pub mod memory;
 pub mod memory_direct;
+pub mod memory_gateway;
 pub mod memory_roster;
 pub mod redis;
 
