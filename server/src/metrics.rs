@@ -42,6 +42,7 @@ struct Series {
     deliveries_dropped: Counters<1>,
     bus_gaps: Counter,
     bus_reconnects: Counter,
+    cache_reads: Counters<1>,
 }
 
 impl Default for Metrics {
@@ -74,6 +75,7 @@ impl Metrics {
             deliveries_dropped: added(&mut registry, "deliveries_dropped", "events that could not be handed over"),
             bus_gaps: added(&mut registry, "bus_gaps", "gaps noticed between instances, healed from the store"),
             bus_reconnects: added(&mut registry, "bus_reconnects", "times the bus came back"),
+            cache_reads: added(&mut registry, "cache_reads", "histories looked for in the cache"),
             registry,
         };
         Self(Arc::new(series))
@@ -181,6 +183,11 @@ impl Metrics {
     /// The bus came back after it was lost.
     pub fn bus_reconnected(&self) {
         self.0.bus_reconnects.inc();
+    }
+
+    /// A history was looked for in the cache.
+    pub fn cache_read(&self, outcome: &'static str) {
+        self.0.cache_reads.get_or_create(&[("outcome", outcome)]).inc();
     }
 }
 

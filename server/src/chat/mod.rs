@@ -4,6 +4,7 @@
 //! is behind a port.
 
 mod connection;
+pub mod gateway;
 mod limits;
 mod registry;
 pub mod rooms;

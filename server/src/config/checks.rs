@@ -9,7 +9,9 @@ use std::{
 use chatwright_protocol::dialects::Dialect;
 use http::Uri;
 
-use super::{Config, ConfigError, Configured, Origins, RedisConfig, Secret, VerifierConfig, raw::REDIS_PORT};
+use super::{
+    Config, ConfigError, Configured, Origins, RedisConfig, Role, Secret, Upstreams, VerifierConfig, raw::REDIS_PORT,
+};
 use crate::auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules};
 
 /// RFC 7518, 3.2: a key of HS256 has at least the size of its hash.
@@ -88,6 +90,8 @@ pub(super) fn finish(draft: Draft) -> Result<Configured, ConfigError> {
     config.set_ip(draft.host.unwrap_or(if draft.production { everywhere } else { config.listen.ip() }));
     let admin_host = draft.admin_host.unwrap_or(IpAddr::from(Ipv4Addr::LOCALHOST));
     config.admin = draft.admin_port.map(|port| SocketAddr::new(admin_host, port));
+    config.settle_role(draft.is_set("listen.port"));
+    check_upstreams(&draft, &config)?;
     check_ports(&draft, &config)?;
     config.redis = redis(&draft)?;
     Ok(Configured { config, warnings })
@@ -107,6 +111,18 @@ fn check_ports(draft: &Draft, config: &Config) -> Result<(), ConfigError> {
         });
     }
     Ok(())
+}
+
+/// A gateway without services is of no use.
+fn check_upstreams(draft: &Draft, config: &Config) -> Result<(), ConfigError> {
+    let Upstreams { user, message, chat } = &config.upstreams;
+    let all = [("services.user", user), ("services.message", message), ("services.chat", chat)];
+    match all.into_iter().find(|(_, addresses)| addresses.is_empty()) {
+        Some((key, _)) if config.role == Role::Gateway => {
+            Err(draft.error(key, "the role gateway needs the addresses of all three services"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The key that sets a listener's port.

@@ -9,6 +9,7 @@ mod dotenv;
 mod file;
 mod origins;
 mod raw;
+mod role;
 mod settings;
 
 use std::{
@@ -24,6 +25,7 @@ use http::Uri;
 
 pub use dotenv::parse_env_file;
 pub use origins::Origins;
+pub use role::{Role, Upstreams};
 pub use settings::{Setting, settings};
 
 use crate::{
@@ -78,6 +80,10 @@ pub struct Config {
     pub rabbitmq_queue: String,
     /// Kafka's brokers, `host:port`; empty: no broker.
     pub kafka_brokers: Vec<String>,
+    /// Which of its services this process plays, in a dialect that has several.
+    pub role: Role,
+    /// Where the services are that it does not play.
+    pub upstreams: Upstreams,
     /// Where an event per message is appended for other services; `None`: nowhere.
     pub events_file: Option<PathBuf>,
 }
@@ -171,7 +177,10 @@ impl Config {
             verifier: VerifierConfig::Embedded(ClaimNames::default()),
             origins: Origins::Any,
             origin_required: false,
-            limits: chat::Limits::default(),
+            limits: chat::Limits {
+                connections_per_user_max: dialect.policy.connections_per_user_max,
+                ..chat::Limits::default()
+            },
             clocks: chat::Clocks::default(),
             history_ttl: Duration::from_secs(7 * 24 * 3600),
             engine: OxideRules::default(),
@@ -184,6 +193,8 @@ impl Config {
             rabbitmq: None,
             rabbitmq_queue: "new_message".to_owned(),
             kafka_brokers: Vec::new(),
+            role: Role::All,
+            upstreams: Upstreams::default(),
             events_file: None,
         }
     }

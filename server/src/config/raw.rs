@@ -117,6 +117,13 @@ impl Raw {
         self.text()?.parse().map_err(|_| "an IP address is expected, such as 127.0.0.1 or 0.0.0.0".to_owned())
     }
 
+    /// A list of `http` addresses of instances of another service.
+    pub(super) fn services(&self) -> Read<Vec<Uri>> {
+        let addresses: Vec<Uri> =
+            self.list()?.into_iter().map(|item| Self::Text(item).service()).collect::<Read<_>>()?;
+        if addresses.is_empty() { Err("at least one address is expected".to_owned()) } else { Ok(addresses) }
+    }
+
     /// An `http` address of another service.
     pub(super) fn service(&self) -> Read<Uri> {
         let wrong =

@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod body;
 mod caller;
+pub(crate) mod gateway;
 mod observe;
 mod opening;
 mod origin;

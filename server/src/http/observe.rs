@@ -9,7 +9,7 @@ use axum::{
 };
 use http::Method;
 
-use super::rooms::ROUTES;
+use super::{gateway, rooms};
 use crate::metrics::Metrics;
 
 pub(super) async fn counted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
@@ -22,7 +22,8 @@ pub(super) async fn counted(State(metrics): State<Metrics>, request: Request, ne
 }
 
 fn known(route: &str) -> &'static str {
-    ROUTES.iter().find(|known| **known == route).copied().unwrap_or("other")
+    let mut routes = rooms::ROUTES.iter().chain(gateway::ROUTES);
+    routes.find(|known| **known == route).copied().unwrap_or("other")
 }
 
 fn method(method: &Method) -> &'static str {

@@ -1,5 +1,6 @@
 //! Puts a server together from its configuration: this folder alone names adapters. One file per dialect.
 
+mod gateway;
 mod rooms;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -27,6 +28,10 @@ use crate::{
 
 /// Of the time for a drain, the part in which connections end by themselves; the rest is for the store and for cutting what is left.
 const GOODBYE_SHARE: u32 = 2;
+
+/// The first port that needs no privilege, and where the others are found without it: 80 becomes 8080.
+const PRIVILEGED_END: u16 = 1024;
+const UNPRIVILEGED_OFFSET: u16 = 8000;
 
 /// The name of the listener that every dialect has: its sockets, and for most everything else.
 const SOCKET: &str = "socket";
@@ -56,13 +61,14 @@ pub struct Addresses {
 #[derive(Clone)]
 pub struct SharedMemory {
     rooms: rooms::Shared,
+    gateway: gateway::Shared,
 }
 
 impl SharedMemory {
     /// An empty one that keeps what this configuration says.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { rooms: rooms::Shared::new(config) }
+        Self { rooms: rooms::Shared::new(config), gateway: gateway::Shared::new() }
     }
 }
 
@@ -72,6 +78,8 @@ struct Foundation<'a> {
     gate: Gate,
     doors: Doors,
     metrics: Metrics,
+    /// What tokens are signed with, for services that give them out; `None` where somebody else verifies them.
+    signing_secret: Option<Secret>,
 }
 
 /// What a dialect's wiring makes.
@@ -100,6 +108,9 @@ pub enum StartError {
     /// Redis cannot be used as configured. That it does not answer is no error: the server waits for it.
     #[error(transparent)]
     Redis(#[from] BadRedis),
+    /// The user service gives out tokens, and somebody else verifies them.
+    #[error("the user service signs tokens itself: set identity.jwt_secret (JWT_SECRET) and no auth service")]
+    SigningSecret,
     /// The dialect is known, and this server does not speak it.
     #[error("the server does not speak {0}")]
     Dialect(&'static str),
@@ -132,7 +143,7 @@ impl Server {
         // Ports first: a server that cannot listen must not enter itself anywhere.
         let mut listeners = BTreeMap::new();
         for (name, address) in std::iter::once((SOCKET, config.listen)).chain(config.listeners.clone()) {
-            listeners.insert(name, Listener::open(name, address, config.connections.clone())?);
+            listeners.insert(name, open(name, address, &config)?);
         }
         let admin = config.admin.map(|admin| Listener::open("admin", admin, config.connections.clone())).transpose()?;
         let metrics = Metrics::new();
@@ -145,10 +156,12 @@ impl Server {
                 origin_required: config.origin_required,
             },
             metrics: metrics.clone(),
+            signing_secret: signing_secret(&config.verifier, secret.as_ref()),
             config: &config,
         };
         let assembled = match config.dialect.name {
             "rooms" => rooms::assemble(&foundation, &memory.rooms).await?,
+            "gateway" => gateway::assemble(&foundation, &memory.gateway).await?,
             name => return Err(StartError::Dialect(name)),
         };
         let listeners = assembled
@@ -222,6 +235,30 @@ impl Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
+
+/// Opens a listener. A port that needs privilege falls back to one that does not, with a line that says so.
+fn open(name: &'static str, address: SocketAddr, config: &Config) -> Result<Listener, ListenError> {
+    match Listener::open(name, address, config.connections.clone()) {
+        Err(ListenError { source, .. })
+            if source.kind() == std::io::ErrorKind::PermissionDenied
+                && (1..PRIVILEGED_END).contains(&address.port()) =>
+        {
+            let instead = SocketAddr::new(address.ip(), address.port() + UNPRIVILEGED_OFFSET);
+            tracing::warn!("{name}: port {} needs privilege, port {} is taken instead", address.port(), instead.port());
+            Listener::open(name, instead, config.connections.clone())
+        }
+        opened => opened,
+    }
+}
+
+/// What tokens of our own are signed with so that our own verifier takes them.
+fn signing_secret(verifier: &VerifierConfig, embedded: Option<&Secret>) -> Option<Secret> {
+    match verifier {
+        VerifierConfig::Embedded(_) => embedded.cloned(),
+        VerifierConfig::Jwt(rules) => String::from_utf8(rules.secret.clone()).ok().map(Secret::new),
+        VerifierConfig::Service(_) | VerifierConfig::Grpc { .. } => None,
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use chatwright_protocol::dialects::rooms;
+use chatwright_protocol::{dialects::rooms, vocabulary::MessageId};
+use uuid::Uuid;
 
 use super::{Assembled, Foundation, SOCKET, StartError};
 use crate::{
     bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
     chat::{
         Core,
-        rooms::{Hub, Ports, Rules},
+        rooms::{Hub, Ports, Rules, Speaker},
     },
     config::Config,
     events::{EventSink, json_lines::JsonLines, wire},
@@ -42,8 +43,14 @@ impl Shared {
 pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Result<Assembled, StartError> {
     let Foundation { config, gate, doors, metrics, .. } = foundation;
     let (ports, deliveries) = ports(config, shared, events(config).await?)?;
-    let rules =
-        Rules { dialect: &rooms::DIALECT, identity: config.identity, limits: config.limits, clocks: config.clocks };
+    let rules = Rules {
+        dialect: &rooms::DIALECT,
+        identity: config.identity,
+        speaker: Speaker::Connection,
+        message_id: || MessageId::from(Uuid::now_v7().to_string()),
+        limits: config.limits,
+        clocks: config.clocks,
+    };
     let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
     hub.renew().await; // known to the cluster before the first client comes
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;

@@ -22,7 +22,7 @@ use std::{
 
 use chatwright_protocol::{
     dialects::Dialect,
-    vocabulary::{Audience, Command, Member, Message, MessageKind, Refusal, RoomId, UserId},
+    vocabulary::{Audience, Command, Member, Message, MessageId, MessageKind, Refusal, RoomId, UserId},
 };
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -53,6 +53,15 @@ pub struct Ports {
     pub events: Option<Arc<dyn EventSink>>,
 }
 
+/// Whom a message is by where identity is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Speaker {
+    /// Whoever the connection said it is; until then it may do nothing.
+    Connection,
+    /// Whoever the payload names; a connection need not say who it is.
+    Payload,
+}
+
 /// How the core behaves: plain data.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -60,10 +69,23 @@ pub struct Rules {
     pub dialect: &'static Dialect,
     /// Whether `authenticate` is obeyed.
     pub identity: IdentityMode,
+    /// Who speaks where identity is open.
+    pub speaker: Speaker,
+    /// Makes the id of a message, in the dialect's shape.
+    pub message_id: fn() -> MessageId,
     /// What clients may ask for.
     pub limits: Limits,
     /// How long the core waits.
     pub clocks: Clocks,
+}
+
+impl Rules {
+    /// Who a connection is that nobody has verified and that need not say who it is.
+    fn nobody_in_particular(&self, id: &DeviceId) -> Option<Identity> {
+        let is_anonymous = self.identity == IdentityMode::Open && self.speaker == Speaker::Payload;
+        let user = UserId::from(id.as_str());
+        is_anonymous.then(|| Identity { name: id.to_string(), user, email: None, expires_at_ms: None })
+    }
 }
 
 /// The chat core of one instance.
@@ -160,6 +182,20 @@ impl Hub {
         &self.rules
     }
 
+    /// In whose name a connection speaks: its own, or where nobody is verified the one that it claims.
+    fn speaker(&self, connection: &Connection, claimed: Option<Member>) -> Result<Member, Refusal> {
+        let own = connection.member().ok_or(Refusal::NotAuthenticated)?;
+        match claimed.filter(|_| self.rules.nobody_in_particular(connection.id()).is_some_and(|it| it.user == own.user))
+        {
+            None => Ok(own),
+            Some(claimed) => {
+                check_id(claimed.user.as_str(), "userId", self.rules.limits.id_characters_max)?;
+                check_id(&claimed.name, "username", self.rules.limits.id_characters_max)?;
+                Ok(claimed)
+            }
+        }
+    }
+
     fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
@@ -191,6 +227,7 @@ impl Core for Hub {
         sink: Arc<dyn Sink>,
     ) -> BoxFuture<'_, Result<Arc<Connection>, ConnectRefusal>> {
         Box::pin(async move {
+            let identity = identity.or_else(|| self.rules.nobody_in_particular(&id));
             let member = identity.as_ref().map(Identity::member);
             let connection = Arc::new(Connection::new(id, self.instance.clone(), identity, sink));
             self.registry.enter(&connection)?;
@@ -219,8 +256,9 @@ impl Core for Hub {
                     self.join(connection, room, kind, participants).await
                 }
                 Command::Leave { room } => self.leave(connection, room).await,
-                Command::Send { to: Audience::Room(room), text, kind, .. } => {
-                    self.send(connection, room, text, kind).await
+                Command::Send { to: Audience::Room(room), text, kind, claimed, .. } => {
+                    let sender = self.speaker(connection, claimed)?;
+                    self.send(connection, sender, room, text, kind).await
                 }
                 Command::Typing { to: Audience::Room(room), active, .. } => self.typing(connection, room, active).await,
                 Command::Send { to: Audience::Users(_) | Audience::Here, .. }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use chatwright_protocol::vocabulary::{Event, Member, Message, MessageId, MessageKind, Refusal, RoomId};
-use uuid::Uuid;
+use chatwright_protocol::vocabulary::{Event, Member, Message, MessageKind, Refusal, RoomId};
 
 use super::{Confirmation, Connection, Hub, Post, away};
 use crate::{
@@ -18,14 +17,14 @@ impl Hub {
     pub(super) async fn send(
         &self,
         connection: &Arc<Connection>,
+        sender: Member,
         room: RoomId,
         text: String,
         kind: MessageKind,
     ) -> Result<Confirmation, Refusal> {
-        let sender = connection.member().ok_or(Refusal::NotAuthenticated)?;
         self.check_message(&room, &text)?;
         self.check_member(connection, &room)?;
-        let draft = draft(room, sender, text, kind);
+        let draft = self.draft(room, sender, text, kind);
         if self.backlog.holds(&draft.room) {
             return self.take_on(connection, draft); // it must not overtake what the same room sent before
         }
@@ -50,7 +49,7 @@ impl Hub {
     /// A [`Refusal`]: bad input, or the store is away.
     pub async fn post(&self, identity: &Identity, post: Post) -> Result<Message, Refusal> {
         self.check_message(&post.room, &post.text)?;
-        let draft = draft(post.room, identity.member(), post.text, post.kind);
+        let draft = self.draft(post.room, identity.member(), post.text, post.kind);
         let position = self.ports.messages.append(&draft, Attempt::First).await.map_err(|problem| away(&problem))?;
         let stored = draft.placed(position);
         self.spread(stored.clone()).await;
@@ -68,6 +67,10 @@ impl Hub {
             let next = cell.state().offer(stored);
             self.follow_up(&cell, next);
         }
+    }
+
+    fn draft(&self, room: RoomId, sender: Member, text: String, kind: MessageKind) -> Draft {
+        Draft { id: (self.rules.message_id)(), room, sender, text, kind, sent_at_ms: clock::unix_ms() }
     }
 
     /// The store is away: tells the message to those who are here and remembers it.
@@ -94,9 +97,4 @@ impl Hub {
         }
         Ok(())
     }
-}
-
-fn draft(room: RoomId, sender: Member, text: String, kind: MessageKind) -> Draft {
-    let id = MessageId::from(Uuid::now_v7().to_string());
-    Draft { id, room, sender, text, kind, sent_at_ms: clock::unix_ms() }
 }

@@ -1,8 +1,10 @@
 //! The store on Redis, with the documented keys. Whatever must happen at once is one script or one transaction.
 
+mod history_cache;
 mod messages;
 mod roster;
 mod wire;
 
+pub use history_cache::RedisHistoryCache;
 pub use messages::RedisMessages;
 pub use roster::RedisRoster;

@@ -1,0 +1,46 @@
+//! The health answers of the services: 200, or 503 with the reason.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::chat::{Core, PortHealth};
+
+#[derive(Debug, Serialize)]
+struct HealthJson {
+    status: &'static str,
+    service: &'static str,
+    store: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// A service's answer. `problem` goes to the log alone: it may name hosts.
+pub(super) fn answer(service: &'static str, store: &'static str, problem: Option<&str>) -> Response {
+    if let Some(problem) = problem {
+        tracing::warn!(service, store, problem, "unhealthy");
+    }
+    let json = HealthJson {
+        status: if problem.is_none() { "ok" } else { "unavailable" },
+        service,
+        store,
+        reason: problem.map(|_| format!("{store} does not answer")),
+    };
+    let status = if problem.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json)).into_response()
+}
+
+pub(super) async fn chat(State(core): State<Arc<dyn Core>>) -> Response {
+    let health = core.health().await;
+    let broken = [health.store, health.bus].into_iter().find(|port: &PortHealth| port.problem.is_some());
+    match broken {
+        Some(PortHealth { technology, problem }) => answer("chat-service", technology, problem.as_deref()),
+        None => answer("chat-service", "ok", None),
+    }
+}
