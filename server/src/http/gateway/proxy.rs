@@ -7,7 +7,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
     response::{IntoResponse as _, Response},
-    routing::{any, get},
+    routing::{MethodRouter, any, get},
 };
 use http::{
     HeaderMap, HeaderName, Method, StatusCode,
@@ -75,8 +75,8 @@ impl Proxy {
     }
 
     /// The path of the chat service's sockets: to be put behind the doors of an engine.
-    pub(crate) fn sockets(&self) -> Router {
-        Router::new().fallback(to_chat).with_state(self.clone())
+    pub(crate) fn sockets(&self) -> MethodRouter {
+        any(to_chat).with_state(self.clone())
     }
 }
 
@@ -101,6 +101,7 @@ async fn to_message(State(Proxy(proxy)): State<Proxy>, request: Request) -> Resp
 async fn pass_on(service: &Service, body_bytes_max: usize, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     strip(&mut parts.headers);
+    parts.extensions.clear(); // what our router made of the path is not what a service in this process makes of it
     let Some(body) = read(body, body_bytes_max).await else { return too_large() };
     match service.ask_any(&parts, &body).await {
         Some((_, response)) => stripped(response),
