@@ -90,12 +90,12 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  chatwright check\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration."
+    after_help = "Examples:\n  chatwright check\n  chatwright check --dialect sessions,direct --transport all\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration."
 )]
 pub(crate) struct CheckArgs {
-    /// Which dialect to judge (a target file names its own)
-    #[arg(long)]
-    pub(crate) dialect: Option<String>,
+    /// Which dialects to judge, several or comma-separated; all that the reference speaks if left out (a target file names its own; a URL is `rooms` if left out)
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub(crate) dialect: Vec<String>,
     /// The server to judge, by its target file
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     pub(crate) target: Option<PathBuf>,
@@ -158,6 +158,8 @@ pub(crate) enum Transport {
     Polling,
     /// Long polling, then upgraded to WebSocket
     Upgrade,
+    /// Each of the three in turn; cases that choose their transport themselves are played once
+    All,
 }
 
 #[derive(Debug, Args)]
@@ -235,9 +237,6 @@ pub(crate) struct ChatArgs {
     /// Room to enter first
     #[arg(long, default_value = "lobby")]
     pub(crate) room: String,
-    /// Whom to talk to, in dialects that address users instead of rooms
-    #[arg(long = "with", value_name = "USER")]
-    pub(crate) others: Vec<String>,
     /// Who to be
     #[arg(long, default_value = "alice")]
     pub(crate) user: String,
@@ -269,9 +268,9 @@ pub(crate) struct TokenArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  chatwright cases\n  chatwright cases --json > cases.json")]
 pub(crate) struct CasesArgs {
-    /// Only this dialect's cases
-    #[arg(long, default_value = "rooms")]
-    pub(crate) dialect: String,
+    /// Only the cases that these dialects are judged by, their protocols included; all if left out
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub(crate) dialect: Vec<String>,
     /// Only cases whose name matches
     #[arg(long, value_name = "GLOB")]
     pub(crate) filter: Vec<String>,

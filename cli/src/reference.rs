@@ -80,7 +80,13 @@ fn write(dir: &Dir, root: &Path, binary: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The dialects that the reference speaks.
+/// The dialects that the reference can be judged in: those that it speaks and has a target file for.
+pub(crate) fn dialects() -> Vec<&'static str> {
+    let has_file = |name: &&str| FILES.get_file(format!("{name}.toml")).is_some();
+    chatwright_protocol::dialects::ALL.iter().map(|dialect| dialect.name).filter(has_file).collect()
+}
+
+/// The dialects that the reference speaks, for messages.
 pub(crate) fn spoken() -> String {
     chatwright_protocol::dialects::ALL.iter().map(|dialect| dialect.name).collect::<Vec<_>>().join(", ")
 }

@@ -49,7 +49,6 @@ mod bot;
 mod config;
 mod engine;
 mod error;
-mod raw;
 mod socket;
 
 pub use bot::{AskError, Bot, BotConfig, BotEvent, Entered, Identity, Ticket};

@@ -1,7 +1,7 @@
 //! Judges the judge from the command line: plays the suite on the servers of `fixtures/wrong` and says which of them were caught.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program, not a library")]
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use chatwright_conformance::{
     fixtures::Fixtures,
@@ -12,11 +12,15 @@ use chatwright_conformance::{
 };
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-/// Two servers and their cases at a time keep two cores busy without making clocks late.
-const AT_ONCE: usize = 2;
+/// Wrong servers mostly wait; so many at a time leave room for what else runs.
+const AT_ONCE: usize = 4;
+
+/// Cases of other clauses beside those that are meant for a server; `--others all`: every one, and then clones are looked for.
+const OTHERS_MAX: usize = 24;
 
 struct Typed {
     fixtures: PathBuf,
+    chatwright: Option<PathBuf>,
     names: Vec<String>,
     at_once: usize,
     others_max: Option<usize>,
@@ -28,9 +32,10 @@ struct Typed {
 fn typed() -> Result<Typed, String> {
     let mut typed = Typed {
         fixtures: PathBuf::from("fixtures"),
+        chatwright: built_beside(),
         names: Vec::new(),
         at_once: AT_ONCE,
-        others_max: None,
+        others_max: Some(OTHERS_MAX),
         needs: false,
         seed: u64::from(std::process::id()),
         verbose: false,
@@ -40,8 +45,13 @@ fn typed() -> Result<Typed, String> {
         let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
         match arg.as_str() {
             "--fixtures" => typed.fixtures = value()?.into(),
+            "--chatwright" => typed.chatwright = Some(value()?.into()),
             "--at-once" => typed.at_once = value()?.parse().map_err(|_| "--at-once wants a number")?,
-            "--others" => typed.others_max = Some(value()?.parse().map_err(|_| "--others wants a number")?),
+            "--others" => {
+                let count = value()?;
+                let number = || count.parse().map(Some).map_err(|_| "--others wants a number, or `all`");
+                typed.others_max = if count == "all" { None } else { number()? };
+            }
             "--seed" => typed.seed = value()?.parse().map_err(|_| "--seed wants a number")?,
             "--needs" => typed.needs = true,
             "--verbose" => typed.verbose = true,
@@ -50,6 +60,12 @@ fn typed() -> Result<Typed, String> {
         }
     }
     Ok(typed)
+}
+
+/// The reference server, where it was built with the same profile: `target/debug/chatwright` for `target/debug/examples/wrong`.
+fn built_beside() -> Option<PathBuf> {
+    let binary = std::env::current_exe().ok()?.parent()?.parent()?.join("chatwright");
+    binary.is_file().then_some(binary)
 }
 
 fn globs(names: &[String]) -> Result<GlobSet, String> {
@@ -88,32 +104,29 @@ async fn judge() -> Result<bool, String> {
     let typed = typed()?;
     let suite = Suite::load(&Fixtures::Folder(typed.fixtures.clone())).map_err(|e| e.to_string())?;
     let chosen = globs(&typed.names)?;
-    let mut groups: BTreeMap<usize, Vec<WrongServer>> = BTreeMap::new();
-    for server in WrongServer::load_all(&typed.fixtures.join("wrong")).map_err(|e| e.to_string())? {
-        let asks = |need: &str| server.needs.iter().any(|each| each == need);
-        if (typed.names.is_empty() || chosen.is_match(&server.name)) && (typed.needs || !asks("backend=redis")) {
-            groups.entry(if asks("instances=2") { 2 } else { 1 }).or_default().push(server);
-        }
-    }
-    let bases = Bases { targets: typed.fixtures.join("targets"), reference: None };
+    let mut servers = WrongServer::load_all(&typed.fixtures.join("wrong")).map_err(|e| e.to_string())?;
+    servers.retain(|server| {
+        let asks = |need: &str| server.needs.iter().any(|each| each.starts_with(need));
+        (typed.names.is_empty() || chosen.is_match(&server.name)) && (typed.needs || !asks("backend="))
+    });
+    let bases = Bases { targets: typed.fixtures.join("targets"), chatwright: typed.chatwright.clone() };
+    let judging = Judging { start: StartOptions::default(), at_once: typed.at_once, others_max: typed.others_max };
+    let play = |target: Target, filter: Vec<String>| async {
+        let config = RunConfig { filter, seed: typed.seed, ..RunConfig::default() };
+        let report = run(&suite, &config, &target, &NoObserver).await.map_err(|e| e.to_string());
+        drop(target);
+        report
+    };
+    let table = judge_wrong_servers(&servers, &bases, &judging, play).await;
     let (mut caught, mut missed) = (0, 0);
-    for (instances, servers) in groups {
-        let start = StartOptions { instances, ..StartOptions::default() };
-        let judging = Judging { start, at_once: typed.at_once, others_max: typed.others_max };
-        let play = |target: Target, filter: Vec<String>| async {
-            let config = RunConfig { filter, seed: typed.seed, ..RunConfig::default() };
-            let report = run(&suite, &config, &target, &NoObserver).await.map_err(|e| e.to_string());
-            target.stop().await;
-            report
-        };
-        let table = judge_wrong_servers(&servers, &bases, &judging, play).await;
-        for row in &table.rows {
-            show(row, typed.verbose);
-            *(if row.verdict == KillVerdict::Caught { &mut caught } else { &mut missed }) += 1;
-        }
-        for clones in &table.clones {
-            println!("clones: {}", clones.join(" "));
-        }
+    for row in &table.rows {
+        show(row, typed.verbose);
+        *(if row.verdict == KillVerdict::Caught { &mut caught } else { &mut missed }) += 1;
+    }
+    for clones in &table.clones {
+        println!("clones: {}", clones.join(" "));
+    }
+    if typed.names.is_empty() {
         println!("unproven: {}", table.unproven.join(" "));
     }
     println!("{caught} caught, {missed} not");

@@ -159,7 +159,22 @@ pub struct ClauseReport {
     pub cases: Vec<String>,
 }
 
-/// A whole run.
+/// Everything that one `check` found: a run for each dialect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckReport {
+    /// In the order in which they were asked for; at least one.
+    pub runs: Vec<RunReport>,
+    /// Wall time of all together, which is less than their sum where they ran side by side.
+    pub elapsed: Duration,
+}
+
+impl From<RunReport> for CheckReport {
+    fn from(run: RunReport) -> Self {
+        Self { elapsed: run.elapsed, runs: vec![run] }
+    }
+}
+
+/// A whole run: one target, one dialect.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunReport {
     /// The target's own name.
@@ -170,6 +185,8 @@ pub struct RunReport {
     pub adapted: Vec<String>,
     /// The dialect judged.
     pub dialect: String,
+    /// The dialect with whose cases the protocols below were judged, where that was not done here too.
+    pub shared_with: Option<String>,
     /// The version of chatwright and its cases.
     pub version: String,
     /// The seed of every random choice.

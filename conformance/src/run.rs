@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::{
     case::{Case, Transport},
-    dialect::Dialect,
+    dialect::{Carrier, Dialect},
     outcome::{CaseReport, ClauseId, ClauseReport, Level, RunReport, Transcript, Verdict},
     plan::{Planned, filter, plan, wanted},
     play::{Ending, Played, Stage, play},
@@ -43,6 +43,9 @@ pub struct RunConfig {
     pub run_bound: Duration,
     /// These cases instead of the suite's.
     pub cases: Option<Vec<Case>>,
+    /// Another dialect with the same carrier and path, whose run judges the protocols below: here only the dialect's own cases are
+    /// played.
+    pub shared_with: Option<String>,
 }
 
 impl Default for RunConfig {
@@ -56,6 +59,7 @@ impl Default for RunConfig {
             clock_budget: Duration::from_secs(15),
             run_bound: Duration::from_secs(30 * 60),
             cases: None,
+            shared_with: None,
         }
     }
 }
@@ -123,7 +127,9 @@ pub async fn run(
     let began = Instant::now();
     let dialect = dialect_of(suite, target)?;
     let levels = suite.levels();
-    let axis = if config.transports.is_empty() { &[Transport::Websocket][..] } else { &config.transports };
+    // A dialect without Engine.IO knows one way to connect.
+    let is_plain = config.transports.is_empty() || dialect.carrier == Carrier::WebSocket;
+    let axis = if is_plain { &[Transport::Websocket][..] } else { &config.transports };
     let stage = |transport| Stage { target, dialect, transport, seed: config.seed, levels: &levels };
     let all: Vec<&Case> = match &config.cases {
         Some(cases) => cases.iter().collect(),
@@ -135,7 +141,9 @@ pub async fn run(
         known_failures_exist(target, &planned)?;
     }
     let chosen = filter(&config.filter).map_err(RunError::BadFilter)?;
-    let planned: Vec<Planned> = planned.into_iter().filter(|one| wanted(chosen.as_ref(), &one.name)).collect();
+    let is_judged = |one: &Planned| config.shared_with.is_none() || is_own(dialect, &one.name);
+    let planned: Vec<Planned> =
+        planned.into_iter().filter(|one| is_judged(one) && wanted(chosen.as_ref(), &one.name)).collect();
     if planned.is_empty() {
         return Err(RunError::NothingToRun { filter: config.filter.join(", ") });
     }
@@ -154,6 +162,11 @@ pub fn chosen<'a>(cases: Vec<&'a Case>, globs: &[String]) -> Result<Vec<&'a Case
     let filter = filter(globs).map_err(RunError::BadFilter)?;
     let chosen: Vec<_> = cases.into_iter().filter(|case| wanted(filter.as_ref(), &case.name)).collect();
     if chosen.is_empty() { Err(RunError::NothingToRun { filter: globs.join(", ") }) } else { Ok(chosen) }
+}
+
+/// Whether a case or clause of this name belongs to the dialect itself, and not to a protocol below it.
+fn is_own(dialect: &Dialect, name: &str) -> bool {
+    name.split_once('/').is_some_and(|(spec, _)| spec == dialect.name)
 }
 
 fn dialect_of<'s>(suite: &'s Suite, target: &Target) -> Result<&'s Dialect, RunError> {
@@ -292,7 +305,8 @@ impl Judge<'_> {
     }
 
     fn report(&self, cases: Vec<CaseReport>) -> RunReport {
-        let specs = self.suite.specs_of(self.dialect);
+        let mut specs = self.suite.specs_of(self.dialect);
+        specs.retain(|spec| self.config.shared_with.is_none() || spec.name == self.dialect.name);
         let all = self.suite.list(self.dialect);
         let clauses = specs.iter().flat_map(|spec| &spec.clauses).map(|clause| ClauseReport {
             id: clause.id.clone(),
@@ -306,6 +320,7 @@ impl Judge<'_> {
             origin: self.target.origin.clone(),
             adapted: self.target.adapt.lines(),
             dialect: self.dialect.name.clone(),
+            shared_with: self.config.shared_with.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: self.config.seed,
             strict: self.config.strict,

@@ -19,7 +19,7 @@ const CASES: [&str; 5] =
 async fn judged(transports: Vec<Transport>) -> RunReport {
     let text = "title = \"t\"\nclause = \"rooms/1.1\"\ncaught_by = [\"rooms/messages/echo\"]\n[server]\nmisbehaviour = \"none\"\n";
     let server = WrongServer::parse(Path::new("none.toml"), text).expect("a server without a defect");
-    let bases = Bases { targets: PathBuf::from("nowhere"), reference: None };
+    let bases = Bases { targets: PathBuf::from("nowhere"), chatwright: None };
     let (target, _planted) = server.start(&bases, StartOptions::default()).await.expect("it starts");
     let suite = Suite::load(&Fixtures::Embedded).unwrap_or_else(|e| panic!("{e}"));
     let filter = CASES.map(ToOwned::to_owned).to_vec();

@@ -10,7 +10,7 @@ use crate::{
 
 /// `check --list`.
 pub(super) fn list(global: &Global, suite: &Suite, args: &CheckArgs) -> Result<Outcome, UseError> {
-    show(global, suite, args.dialect.as_deref().unwrap_or("rooms"), &args.filter)
+    show(global, suite, &args.dialect, &args.filter)
 }
 
 /// `cases`.
@@ -18,10 +18,17 @@ pub(crate) fn cases(global: &Global, args: &CasesArgs) -> Result<Outcome, UseErr
     show(global, &fixtures::suite(global)?, &args.dialect, &args.filter)
 }
 
-fn show(global: &Global, suite: &Suite, dialect: &str, filter: &[String]) -> Result<Outcome, UseError> {
-    let dialect = fixtures::dialect(suite, dialect)?;
-    let cases: Vec<&Case> =
-        chosen(suite.list(dialect), filter).map_err(|problem| UseError::new(problem.to_string()))?;
+fn show(global: &Global, suite: &Suite, dialects: &[String], filter: &[String]) -> Result<Outcome, UseError> {
+    let mut cases: Vec<&Case> = Vec::new();
+    if dialects.is_empty() {
+        cases.extend(&suite.cases);
+    }
+    for name in dialects {
+        cases.extend(suite.list(fixtures::dialect(suite, name)?));
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    cases.dedup_by(|a, b| a.name == b.name);
+    let cases = chosen(cases, filter).map_err(|problem| UseError::new(problem.to_string()))?;
     if global.json {
         let data: Vec<_> = cases.iter().map(|case| case.to_json()).collect();
         terminal::out(&serde_json::to_string_pretty(&data).expect("plain data always serialises"));

@@ -1,7 +1,7 @@
 //! What `check` leaves behind: a short report on the terminal, and files for people and machines.
 
 use chatwright_conformance::{
-    outcome::RunReport,
+    outcome::CheckReport,
     report::{html, json, junit, terminal as text},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     fixtures, terminal,
 };
 
-pub(super) fn write(global: &Global, args: &CheckArgs, report: &RunReport) -> Result<(), UseError> {
+pub(super) fn write(global: &Global, args: &CheckArgs, report: &CheckReport) -> Result<(), UseError> {
     let mut page = None;
     if !args.no_report {
         fixtures::report_folder(&args.report)?;

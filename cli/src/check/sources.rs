@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use chatwright_conformance::{
+    dialect::Dialect,
     suite::Suite,
     target::{Auth, BackendName, Control, Identity, StartOptions, Target, TargetFile},
     tokens::{ClaimNames, Hmac},
@@ -14,12 +15,17 @@ use crate::{
     backends,
     exit::UseError,
     fixtures,
-    reference::{ORIGIN, Reference},
+    reference::{self, ORIGIN, Reference},
 };
 
-/// Everything that will be judged, in order.
+/// A dialect with everything that will be judged of it, in order.
 pub(super) struct Sources {
+    pub(super) dialect: String,
     pub(super) configurations: Vec<Source>,
+    /// The dialect with which the protocols below this one are judged: an earlier one with the same carrier and path.
+    pub(super) shared_with: Option<String>,
+    /// Whether other dialects are judged in the same check.
+    pub(super) among_others: bool,
     instances: usize,
     /// Keeps the reference's files.
     _reference: Option<Reference>,
@@ -31,31 +37,83 @@ pub(super) struct Source {
     origin: Option<&'static str>,
 }
 
-/// What `args` ask for.
-pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Sources, UseError> {
+/// What `args` ask for: one target, or the reference server in each dialect.
+pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Vec<Sources>, UseError> {
+    let alone = |file: TargetFile| {
+        let instances = if file.needs.is_empty() { 1 } else { 2 };
+        Sources {
+            dialect: file.dialect.clone(),
+            configurations: vec![Source { file, origin: None }],
+            shared_with: None,
+            among_others: false,
+            instances,
+            _reference: None,
+        }
+    };
     if let Some(url) = &args.url {
-        let dialect = fixtures::dialect(suite, args.dialect.as_deref().unwrap_or("rooms"))?;
-        let file = running(url, &dialect.name, args.secret.as_deref())?;
-        return Ok(Sources { configurations: vec![Source { file, origin: None }], instances: 1, _reference: None });
+        let name = match args.dialect.as_slice() {
+            [] => "rooms",
+            [one] => one,
+            _ => {
+                return Err(UseError::new(format!(
+                    "{url} is judged by one dialect at a time; name one with --dialect"
+                )));
+            }
+        };
+        let dialect = fixtures::dialect(suite, name)?;
+        return Ok(vec![alone(running(url, &dialect.name, args.secret.as_deref())?)]);
     }
     if let Some(path) = &args.target {
         let file = TargetFile::load(path).map_err(|problem| UseError::new(problem.to_string()))?;
         fixtures::dialect(suite, &file.dialect)?;
-        let shared = !file.needs.is_empty();
-        let instances = if shared { 2 } else { 1 };
-        return Ok(Sources { configurations: vec![Source { file, origin: None }], instances, _reference: None });
+        if let Some(other) = args.dialect.iter().find(|name| **name != file.dialect) {
+            return Err(UseError::new(format!("{} speaks `{}`, not `{other}`", path.display(), file.dialect)));
+        }
+        return Ok(vec![alone(file)]);
     }
-    let dialect = fixtures::dialect(suite, args.dialect.as_deref().unwrap_or("rooms"))?;
-    let reference = Reference::lay_out(&dialect.name)?;
+    let mut all: Vec<Sources> = Vec::new();
+    for dialect in dialects(suite, args)? {
+        let same = |other: &Sources| {
+            let other = suite.dialects.get(&other.dialect)?;
+            (other.carrier == dialect.carrier && other.path == dialect.path).then(|| other.name.clone())
+        };
+        let shared_with = all.iter().find_map(same);
+        all.push(Sources { shared_with, ..of_reference(&dialect.name, args.backends)? });
+    }
+    let among_others = all.len() > 1;
+    all.iter_mut().for_each(|sources| sources.among_others = among_others);
+    Ok(all)
+}
+
+/// The dialects that are asked for, each once; all that the reference speaks where none is named.
+fn dialects<'s>(suite: &'s Suite, args: &CheckArgs) -> Result<Vec<&'s Dialect>, UseError> {
+    let mut names: Vec<&str> = if args.dialect.is_empty() { reference::dialects() } else { Vec::new() };
+    for name in &args.dialect {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.into_iter().map(|name| fixtures::dialect(suite, name)).collect()
+}
+
+fn of_reference(dialect: &str, backends: args::Backends) -> Result<Sources, UseError> {
+    let reference = Reference::lay_out(dialect)?;
     // What needs no backend comes last: it plays what the others could not.
     let (needing, others): (Vec<_>, Vec<_>) =
         reference.configurations()?.into_iter().partition(|file| !file.needs.is_empty());
-    let (files, origin, instances) = match args.backends {
+    let (files, origin, instances) = match backends {
         args::Backends::Memory => (others, ORIGIN, 1),
         args::Backends::Containers => ([needing, others].concat(), "reference on containers", 2),
     };
     let configurations = files.into_iter().map(|file| Source { file, origin: Some(origin) }).collect();
-    Ok(Sources { configurations, instances, _reference: Some(reference) })
+    Ok(Sources {
+        dialect: dialect.to_owned(),
+        configurations,
+        shared_with: None,
+        among_others: false,
+        instances,
+        _reference: Some(reference),
+    })
 }
 
 impl Source {

@@ -4,7 +4,7 @@ pub(crate) mod endpoint;
 pub(crate) mod http_client;
 mod polling;
 mod upgrade;
-pub(crate) mod websocket;
+mod websocket;
 
 use std::{
     collections::VecDeque,
@@ -31,12 +31,12 @@ pub struct Timings {
     pub tcp: Duration,
     /// Until the WebSocket handshake, or the first answer to a poll, was there.
     pub http: Duration,
-    /// Until the Engine.IO session was open; without Engine.IO, until the server accepted the first frame.
+    /// Until the Engine.IO session was open.
     pub open: Duration,
 }
 
 impl Timings {
-    pub(crate) fn begin() -> Self {
+    fn begin() -> Self {
         Self { began: Instant::now(), tcp: Duration::ZERO, http: Duration::ZERO, open: Duration::ZERO }
     }
 
@@ -46,10 +46,6 @@ impl Timings {
 
     fn http(&mut self) {
         self.http = self.began.elapsed();
-    }
-
-    pub(crate) fn opened(&mut self) {
-        self.open = self.began.elapsed();
     }
 }
 
@@ -134,7 +130,7 @@ impl Engine {
                 (Link::Polling(Box::new(link)), VecDeque::from(packets))
             }
         };
-        timings.opened();
+        timings.open = timings.began.elapsed();
         let Some(Packet::Open(open)) = inbox.pop_front() else {
             return Err(ConnectError::Protocol("the first packet is not an open packet".to_owned()));
         };

@@ -3,21 +3,31 @@
 use serde::Serialize;
 
 use super::{Coverage, Standing, Summary, standings, words::rerun_command};
-use crate::outcome::{CaseReport, Entry, EntryKind, Failure, Level, Phase, RunReport, Verdict};
+use crate::outcome::{CaseReport, CheckReport, Entry, EntryKind, Failure, Level, Phase, RunReport, Verdict};
 
 /// Changes when a field changes its meaning or goes away; not when one is added.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+#[derive(Serialize)]
+struct Check<'a> {
+    format: u32,
+    version: &'a str,
+    seed: u64,
+    strict: bool,
+    elapsed_ms: u128,
+    summary: Summary,
+    coverage: Coverages,
+    runs: Vec<Run<'a>>,
+}
 
 #[derive(Serialize)]
 struct Run<'a> {
-    format: u32,
-    version: &'a str,
     target: &'a str,
     origin: &'a str,
     adapted: &'a [String],
     dialect: &'a str,
-    seed: u64,
-    strict: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_with: Option<&'a str>,
     elapsed_ms: u128,
     summary: Summary,
     coverage: Coverages,
@@ -82,19 +92,36 @@ struct Clause<'a> {
 
 /// The report as indented JSON with a newline at its end.
 #[must_use]
-pub fn render(report: &RunReport) -> String {
-    let standings = standings(report);
-    let clause =
-        |clause: &'_ crate::outcome::ClauseReport| standings.get(&clause.id).copied().unwrap_or(Standing::Unnamed);
-    let run = Run {
+pub fn render(report: &CheckReport) -> String {
+    let first = report.runs.first();
+    let check = Check {
         format: FORMAT,
-        version: &report.version,
+        version: first.map_or("", |run| run.version.as_str()),
+        seed: first.map_or(0, |run| run.seed),
+        strict: first.is_some_and(|run| run.strict),
+        elapsed_ms: report.elapsed.as_millis(),
+        summary: Summary::total(report),
+        coverage: Coverages {
+            wire_must: Coverage::total(report, Coverage::wire_must),
+            deployment: Coverage::total(report, Coverage::deployment),
+        },
+        runs: report.runs.iter().map(run).collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&check).expect("strings, numbers and lists are always JSON");
+    text.push('\n');
+    text
+}
+
+fn run(report: &RunReport) -> Run<'_> {
+    let standings = standings(report);
+    let standing =
+        |clause: &crate::outcome::ClauseReport| standings.get(&clause.id).copied().unwrap_or(Standing::Unnamed);
+    Run {
         target: &report.target,
         origin: &report.origin,
         adapted: &report.adapted,
         dialect: &report.dialect,
-        seed: report.seed,
-        strict: report.strict,
+        shared_with: report.shared_with.as_deref(),
         elapsed_ms: report.elapsed.as_millis(),
         summary: Summary::of(report),
         coverage: Coverages { wire_must: Coverage::wire_must(report), deployment: Coverage::deployment(report) },
@@ -107,14 +134,11 @@ pub fn render(report: &RunReport) -> String {
                 level: c.level,
                 kind: if c.wire { "wire" } else { "deployment" },
                 text: &c.text,
-                standing: clause(c),
+                standing: standing(c),
                 cases: &c.cases,
             })
             .collect(),
-    };
-    let mut text = serde_json::to_string_pretty(&run).expect("strings, numbers and lists are always JSON");
-    text.push('\n');
-    text
+    }
 }
 
 fn case<'a>(report: &RunReport, case: &'a CaseReport) -> Case<'a> {

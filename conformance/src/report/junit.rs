@@ -6,26 +6,39 @@ use super::{
     clause,
     words::{rerun_command, transcript_line},
 };
-use crate::outcome::{CaseReport, RunReport, Verdict};
+use crate::outcome::{CaseReport, CheckReport, RunReport, Verdict};
 
-/// The report as JUnit XML: one suite per folder of cases. Known failures and cases not run are *skipped*; a SHOULD that is kept
-/// otherwise is a success that says so.
+/// The report as JUnit XML: one suite per dialect and folder of cases. Known failures and cases not run are *skipped*; a SHOULD
+/// that is kept otherwise is a success that says so.
 #[must_use]
-pub fn render(report: &RunReport) -> String {
-    let mut junit = Report::new(format!("chatwright check: {}", report.target));
+pub fn render(report: &CheckReport) -> String {
+    let mut targets: Vec<&str> = report.runs.iter().map(|run| run.target.as_str()).collect();
+    targets.dedup();
+    let mut junit = Report::new(format!("chatwright check: {}", targets.join(", ")));
     junit.set_time(report.elapsed);
     let mut suites: Vec<TestSuite> = Vec::new();
-    for case in &report.cases {
-        let folder = case.name.rsplit_once('/').map_or("cases", |(folder, _)| folder);
-        if suites.last().is_none_or(|suite| suite.name.as_str() != folder) {
-            suites.push(TestSuite::new(folder));
-        }
-        if let Some(suite) = suites.last_mut() {
-            suite.add_test_case(test_case(report, case, folder));
+    for run in &report.runs {
+        for case in &run.cases {
+            let folder = folder(&run.dialect, &case.name);
+            if suites.last().is_none_or(|suite| suite.name.as_str() != folder) {
+                suites.push(TestSuite::new(folder.clone()));
+            }
+            if let Some(suite) = suites.last_mut() {
+                suite.add_test_case(test_case(run, case, &folder));
+            }
         }
     }
     junit.add_test_suites(suites);
     junit.to_string().expect("the names and texts of a report can be written as XML")
+}
+
+/// The folder of a case, below its dialect.
+fn folder(dialect: &str, case: &str) -> String {
+    let folder = case.rsplit_once('/').map_or("cases", |(folder, _)| folder);
+    match folder.split('/').next() {
+        Some(first) if first == dialect => folder.to_owned(),
+        Some(_) | None => format!("{dialect}/{folder}"),
+    }
 }
 
 fn test_case(report: &RunReport, case: &CaseReport, folder: &str) -> TestCase {

@@ -1,5 +1,5 @@
 //! What a run says, in four forms: for the terminal, for programs (JSON), for CI (JUnit XML) and for people who look closely
-//! (HTML). All are pure functions of [`RunReport`]: nothing here prints.
+//! (HTML). All are pure functions of [`CheckReport`]: nothing here prints.
 
 pub mod html;
 pub mod json;
@@ -9,7 +9,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::outcome::{CaseReport, ClauseId, ClauseReport, Level, RunReport, Verdict};
+use crate::outcome::{CaseReport, CheckReport, ClauseId, ClauseReport, Level, RunReport, Verdict};
 
 pub use self::words::{filter_of, rerun_command, show_elapsed, transcript_line};
 
@@ -52,6 +52,20 @@ impl Summary {
             summary.unproven += usize::from(!case.proven);
         }
         summary
+    }
+
+    /// Counts all runs of a check.
+    #[must_use]
+    pub fn total(report: &CheckReport) -> Self {
+        report.runs.iter().map(Self::of).fold(Self::default(), |total, run| Self {
+            passed: total.passed + run.passed,
+            failed: total.failed + run.failed,
+            non_strict: total.non_strict + run.non_strict,
+            known_failures: total.known_failures + run.known_failures,
+            unexpected_passes: total.unexpected_passes + run.unexpected_passes,
+            not_run: total.not_run + run.not_run,
+            unproven: total.unproven + run.unproven,
+        })
     }
 
     /// `N passed, N failed`, and `, N not run` where so: the last line of a run.
@@ -145,6 +159,17 @@ impl Coverage {
         coverage
     }
 
+    /// Counts over all runs of a check; a protocol that two of them judge counts twice.
+    #[must_use]
+    pub fn total(report: &CheckReport, of: impl Fn(&RunReport) -> Self) -> Self {
+        report.runs.iter().map(of).fold(Self::default(), |total, run| Self {
+            clauses: total.clauses + run.clauses,
+            named: total.named + run.named,
+            held: total.held + run.held,
+            broken: total.broken + run.broken,
+        })
+    }
+
     /// Of the MUST clauses that cases judge.
     #[must_use]
     pub fn wire_must(report: &RunReport) -> Self {
@@ -167,6 +192,14 @@ impl Coverage {
 /// The clause of a citation, with its words.
 fn clause<'a>(report: &'a RunReport, id: &ClauseId) -> Option<&'a ClauseReport> {
     report.clauses.iter().find(|clause| clause.id == *id)
+}
+
+/// Where the protocols below a dialect were judged, if not in its own run.
+fn shared_line(report: &RunReport) -> Option<String> {
+    report
+        .shared_with
+        .as_ref()
+        .map(|other| format!("the protocols below it are judged with `{other}`: the same carrier, the same path"))
 }
 
 /// The names of cases without their transports, each once.

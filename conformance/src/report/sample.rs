@@ -192,6 +192,7 @@ pub(super) fn report() -> RunReport {
         origin: "targets/our chat.toml".to_owned(),
         adapted: vec!["field `username` is `displayName` here".to_owned()],
         dialect: "rooms".to_owned(),
+        shared_with: None,
         version: "0.1.0".to_owned(),
         seed: 7,
         strict: false,

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    Coverage, Summary, clause, names,
+    Coverage, Summary, clause, names, shared_line,
     words::{clipped, filter_of, rerun_command, show_elapsed, transcript_line},
 };
-use crate::outcome::{CaseReport, EntryKind, Failure, Phase, RunReport, Verdict};
+use crate::outcome::{CaseReport, CheckReport, EntryKind, Failure, Phase, RunReport, Verdict};
 
 /// What a stretch of text is; a style decides how that looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,50 @@ const NAMES_MAX: usize = 12;
 
 /// The whole report; its last line is `N passed, N failed`, with `, N not run` where so.
 #[must_use]
-pub fn render(report: &RunReport, style: &dyn Style) -> String {
+pub fn render(report: &CheckReport, style: &dyn Style) -> String {
+    let mut text: String = report.runs.iter().map(|run| one_run(run, style)).collect::<Vec<_>>().join("\n\n");
+    if report.runs.len() > 1 {
+        text.push('\n');
+        text.push_str(&style.paint(Role::Heading, &format!("dialects, in {}", show_elapsed(report.elapsed))));
+        text.push('\n');
+        let width = report.runs.iter().map(|run| run.dialect.len()).max().unwrap_or_default();
+        for run in &report.runs {
+            text.push_str(&dialect_line(run, width, style));
+        }
+    }
+    let summary = Summary::total(report);
+    let role = if summary.failed > 0 { Role::Bad } else { Role::Good };
+    text.push('\n');
+    text.push_str(&style.paint(role, &summary.last_line()));
+    text.push('\n');
+    text
+}
+
+/// One dialect of several, in a line.
+fn dialect_line(run: &RunReport, width: usize, style: &dyn Style) -> String {
+    let summary = Summary::of(run);
+    let role = if summary.failed > 0 { Role::Bad } else { Role::Good };
+    let wire = Coverage::wire_must(run);
+    let deployment = Coverage::deployment(run);
+    let about = format!(
+        "not strict {}, known failures {}; wire MUST clauses {} of {}, deployment {} of {}; {}",
+        summary.non_strict,
+        summary.known_failures,
+        wire.named,
+        wire.clauses,
+        deployment.named,
+        deployment.clauses,
+        show_elapsed(run.elapsed)
+    );
+    format!(
+        "  {:width$}  {}  {}\n",
+        run.dialect,
+        style.paint(role, &summary.last_line()),
+        style.paint(Role::Quiet, &about)
+    )
+}
+
+fn one_run(report: &RunReport, style: &dyn Style) -> String {
     let mut page = Page { report, style, text: String::new() };
     page.head();
     page.failures();
@@ -80,7 +123,6 @@ pub fn render(report: &RunReport, style: &dyn Style) -> String {
     page.not_run();
     page.unproven();
     page.coverage();
-    page.last_line();
     page.text
 }
 
@@ -121,6 +163,10 @@ impl Page<'_> {
             self.paint(Role::Quiet, format!(" ({})", report.origin))
         };
         self.line(format!("{name}{origin}: {about}"));
+        if let Some(shared) = shared_line(report) {
+            let line = self.paint(Role::Quiet, format!("  {shared}"));
+            self.line(line);
+        }
         for adapted in &report.adapted {
             let line = self.paint(Role::Quiet, format!("  adapted: {adapted}"));
             self.line(line);
@@ -314,13 +360,5 @@ impl Page<'_> {
             let line = self.paint(Role::Quiet, show("deployment clauses", "named by probes", deployment));
             self.line(line);
         }
-    }
-
-    fn last_line(&mut self) {
-        let summary = Summary::of(self.report);
-        self.line("");
-        let role = if summary.failed > 0 { Role::Bad } else { Role::Good };
-        let line = self.paint(role, summary.last_line());
-        self.line(line);
     }
 }

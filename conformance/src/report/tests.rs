@@ -68,7 +68,7 @@ fn a_transcript_reads_like_the_case_language() {
 
 #[test]
 fn the_terminal_report_says_what_matters_and_ends_with_the_counts() {
-    let text = terminal::render(&sample::report(), &terminal::Plain);
+    let text = terminal::render(&sample::report().into(), &terminal::Plain);
     for expected in [
         "our chat, Node 20 (targets/our chat.toml): 8 cases in 8.31 s, dialect rooms, seed 7\n",
         "  adapted: field `username` is `displayName` here\n",
@@ -92,7 +92,7 @@ fn the_terminal_report_says_what_matters_and_ends_with_the_counts() {
     }
     assert!(text.ends_with("\n3 passed, 2 failed, 1 not run\n"));
     assert!(!text.contains('\u{1b}'));
-    assert!(terminal::render(&sample::report(), &terminal::Ansi).contains("\u{1b}[1;31mFAIL\u{1b}[0m"));
+    assert!(terminal::render(&sample::report().into(), &terminal::Ansi).contains("\u{1b}[1;31mFAIL\u{1b}[0m"));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn what_a_server_says_does_not_steer_the_terminal() {
     let mut report = sample::report();
     let failed = report.cases.iter_mut().find(|case| case.verdict == Verdict::Fail).expect("one");
     failed.failure.as_mut().expect("it failed").got = "\u{1b}[2Jgone\u{7}".to_owned();
-    let text = terminal::render(&report, &terminal::Plain);
+    let text = terminal::render(&report.clone().into(), &terminal::Plain);
     assert!(text.contains("got       \\u{1b}[2Jgone\\u{7}\n") && !text.contains('\u{1b}'), "{text}");
 }
 
@@ -109,18 +109,19 @@ fn many_failures_are_told_shortly() {
     let mut report = sample::report();
     let failed = report.cases.iter().find(|case| case.verdict == Verdict::Fail).expect("one").clone();
     report.cases = (0..30).map(|i| CaseReport { name: format!("rooms/many/{i:02}"), ..failed.clone() }).collect();
-    let text = terminal::render(&report, &terminal::Plain);
+    let text = terminal::render(&report.clone().into(), &terminal::Plain);
     assert_eq!(text.matches("FAIL ").count(), 20);
     assert!(text.contains("and 10 more failed\n    rooms/many/20, rooms/many/21"), "{text}");
 }
 
 #[test]
 fn json_holds_counts_cases_and_clauses_with_durations_in_milliseconds() {
-    let json: Value = serde_json::from_str(&json::render(&sample::report())).expect("it is JSON");
-    assert_eq!(json["format"], 1);
+    let json: Value = serde_json::from_str(&json::render(&sample::report().into())).expect("it is JSON");
+    assert_eq!(json["format"], 2);
     assert_eq!(json["summary"]["failed"], 2);
     assert_eq!(json["elapsed_ms"], 8312);
     assert_eq!(json["coverage"]["wire_must"]["named"], 5);
+    let json = &json["runs"][0];
     let cases = json["cases"].as_array().expect("a list");
     let echo = cases.iter().find(|case| case["name"] == "rooms/messages/echo").expect("it is there");
     assert_eq!(echo["verdict"], "fail");
@@ -134,7 +135,7 @@ fn json_holds_counts_cases_and_clauses_with_durations_in_milliseconds() {
 
 #[test]
 fn junit_counts_failures_and_skips_and_escapes_what_was_said() {
-    let xml = junit::render(&sample::report());
+    let xml = junit::render(&sample::report().into());
     assert!(xml.contains(r#"tests="8" skipped="2" failures="2" errors="0""#), "{xml}");
     assert!(xml.contains(r#"<testsuite name="rooms/messages""#));
     assert!(xml.contains("hi &lt;b>there") || xml.contains("hi &lt;b&gt;there"));
@@ -146,7 +147,7 @@ fn junit_counts_failures_and_skips_and_escapes_what_was_said() {
 
 #[test]
 fn the_page_stands_alone_and_escapes_what_was_said() {
-    let page = html::render(&sample::report());
+    let page = html::render(&sample::report().into());
     for outside in ["src=\"http", "href=\"http", "@import", "url("] {
         assert!(!page.contains(outside), "the page refers to {outside}");
     }
@@ -157,14 +158,35 @@ fn the_page_stands_alone_and_escapes_what_was_said() {
 #[test]
 fn the_page_shows_each_case_with_its_conversation_failures_first() {
     let report = sample::report();
-    let page = html::render(&report);
+    let page = html::render(&report.clone().into());
     for case in &report.cases {
         assert!(page.contains(&case.title), "{}", case.name);
     }
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("the page lacks {text}"));
-    assert!(at("id=\"case-rooms-messages-echo\"") < at("id=\"case-engine-io-polling-unknown-sid\""));
+    assert!(at("id=\"case-rooms-messages-echo\"") < at("id=\"case-rooms-engine-io-polling-unknown-sid\""));
     assert!(at("<span class=\"who h0\">alice</span>") < at("<span class=\"who h1\">bob</span>"));
     assert!(page.contains("grid-column:2 / 6;--span:4"), "alice speaks over three columns to the server");
     assert!(page.contains("of 6 wire MUST clauses named by cases"));
     assert!(page.contains("href=\"#clause-rooms-5.1\"") && page.contains("id=\"clause-rooms-5.1\""));
+}
+
+#[test]
+fn several_dialects_are_one_report_with_a_line_for_each() {
+    let own = RunReport { shared_with: Some("rooms".to_owned()), dialect: "sessions".to_owned(), ..sample::report() };
+    let check = CheckReport { runs: vec![sample::report(), own], elapsed: std::time::Duration::from_millis(9_000) };
+    let text = terminal::render(&check, &terminal::Plain);
+    assert!(text.contains("\ndialects, in 9.00 s\n  rooms     3 passed, 2 failed, 1 not run  not strict 1"), "{text}");
+    assert!(text.contains("\n  sessions  3 passed, 2 failed, 1 not run  "), "{text}");
+    assert!(text.contains("the protocols below it are judged with `rooms`"), "{text}");
+    assert!(text.ends_with("\n6 passed, 4 failed, 2 not run\n"), "{text}");
+    let json: Value = serde_json::from_str(&json::render(&check)).expect("it is JSON");
+    assert_eq!((&json["summary"]["failed"], &json["runs"][1]["dialect"]), (&4.into(), &"sessions".into()));
+    let xml = junit::render(&check);
+    assert!(xml.contains(r#"<testsuite name="sessions/rooms/messages""#), "the dialect is a level: {xml}");
+    let page = html::render(&check);
+    for part in
+        ["id=\"case-rooms-messages-echo\"", "id=\"case-sessions-rooms-messages-echo\"", "id=\"dialect-sessions\""]
+    {
+        assert_eq!(page.matches(part).count(), 1, "{part}");
+    }
 }

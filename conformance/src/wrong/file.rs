@@ -47,7 +47,7 @@ pub enum Defect {
     },
     /// A wire-rewriting proxy before a target.
     Proxy {
-        /// A folder of `fixtures/targets`, or `reference`.
+        /// A folder of `fixtures/targets`, or `reference/NAME`: a target file of the reference server.
         base: String,
         /// What is rewritten.
         rules: Vec<Rule>,

@@ -1,8 +1,9 @@
 //! Playing cases on wrong servers and on what they are made of, so that the kill rule has something to weigh.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     future::Future,
+    time::Duration,
 };
 
 use futures_util::StreamExt as _;
@@ -20,13 +21,16 @@ use crate::{
     target::{StartOptions, Target},
 };
 
+/// A case that takes longer on the base waits for a clock: the others that are sampled are quick ones, where there are enough.
+const QUICK: Duration = Duration::from_millis(400);
+
 /// On a busy machine a preamble breaks down now and then: who was not caught is tried once more, from the start.
 const ATTEMPTS_MAX: u32 = 2;
 
 /// How wrong servers are judged.
 #[derive(Debug, Clone)]
 pub struct Judging {
-    /// What each of them is started with.
+    /// What each of them is started with; so many instances at least as its `needs` say.
     pub start: StartOptions,
     /// How many are tried at the same time.
     pub at_once: usize,
@@ -49,12 +53,7 @@ where
     F: Future<Output = Result<RunReport, String>>,
 {
     let judge = Judge { bases, judging, play };
-    let mut base_runs = BTreeMap::new();
-    for server in servers {
-        if let Entry::Vacant(place) = base_runs.entry(base_key(server)) {
-            place.insert(judge.base(server).await);
-        }
-    }
+    let base_runs = judge.bases(servers).await;
     let rows = servers.iter().map(|server| judge.row(server, base_runs.get(&base_key(server))));
     let rows: Vec<KillRow> = futures_util::stream::iter(rows).buffered(judging.at_once.max(1)).collect().await;
     let played =
@@ -82,10 +81,51 @@ where
     P: Fn(Target, Vec<String>) -> F,
     F: Future<Output = Result<RunReport, String>>,
 {
-    async fn base(&self, server: &WrongServer) -> Result<BaseRun, String> {
+    /// What happens on each base. Of what only differs in its setting from a base that many servers are made of, just the cases are
+    /// played that its few servers want, and a sample of those that pass on the other.
+    async fn bases(&self, servers: &[WrongServer]) -> BTreeMap<String, Result<BaseRun, String>> {
+        let mut groups: BTreeMap<String, Vec<&WrongServer>> = BTreeMap::new();
+        for server in servers {
+            groups.entry(base_key(server)).or_default().push(server);
+        }
+        let mut largest: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        for (key, group) in &groups {
+            let place = largest.entry(base_name(group[0])).or_default();
+            if group.len() > place.0 {
+                *place = (group.len(), key.clone());
+            }
+        }
+        let at_once = self.judging.at_once.max(1);
+        let whole = largest.values().filter_map(|(_, key)| Some((key, *groups.get(key)?.first()?)));
+        let whole = whole.map(|(key, server)| async move { (key.clone(), self.base(server, Vec::new()).await) });
+        let mut runs: BTreeMap<_, _> = futures_util::stream::iter(whole).buffer_unordered(at_once).collect().await;
+        let others_max = self.judging.others_max;
+        let rest = groups.iter().filter(|(key, _)| !runs.contains_key(*key)).map(|(key, group)| {
+            let sibling = largest.get(&base_name(group[0])).and_then(|(_, key)| runs.get(key));
+            let mut names: BTreeSet<String> = BTreeSet::new();
+            if let (Some(others_max), Some(Ok(sibling))) = (others_max, sibling) {
+                names.extend(group.iter().flat_map(|server| server.caught_by.iter().cloned()));
+                let passing = sibling.report.cases.iter().filter(|case| passed(case));
+                names.extend(spread(passing, 2 * others_max));
+            }
+            async move { (key.clone(), self.base(group[0], names.into_iter().collect()).await) }
+        });
+        let rest: Vec<_> = rest.collect();
+        let rest: Vec<_> = futures_util::stream::iter(rest).buffer_unordered(at_once).collect().await;
+        runs.extend(rest);
+        runs
+    }
+
+    /// What a server is started with.
+    fn start_options(&self, server: &WrongServer) -> StartOptions {
+        let start = self.judging.start.clone();
+        StartOptions { instances: start.instances.max(instances(server)), ..start }
+    }
+
+    async fn base(&self, server: &WrongServer, cases: Vec<String>) -> Result<BaseRun, String> {
         let start =
-            || async { server.start_base(self.bases, self.judging.start.clone()).await.map_err(|e| e.to_string()) };
-        let report = (self.play)(start().await?, Vec::new()).await?;
+            || async { server.start_base(self.bases, self.start_options(server)).await.map_err(|e| e.to_string()) };
+        let report = (self.play)(start().await?, cases).await?;
         let mut weak = failed(&report);
         if !weak.is_empty() {
             // A busy machine fails a case now and then; a kill must not be lost to that.
@@ -129,7 +169,7 @@ where
     }
 
     async fn attempt(&self, server: &WrongServer, base: &BaseRun, globs: Vec<String>) -> Result<KillRow, String> {
-        let started = server.start(self.bases, self.judging.start.clone()).await;
+        let started = server.start(self.bases, self.start_options(server)).await;
         let (target, planted) = started.map_err(|e| e.to_string())?;
         let report = (self.play)(target, globs).await?;
         Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak) })
@@ -156,23 +196,50 @@ fn sample(server: &WrongServer, base: &RunReport, others_max: usize) -> Result<V
             && !case.clauses.contains(&server.clause)
             && !server.caught_by.iter().any(|own| own == name)
     };
-    let others: BTreeSet<&str> = base.cases.iter().filter(is_other).map(|case| filter_of(&case.name)).collect();
-    let step = others.len().div_ceil(others_max.max(1)).max(1);
     let mut names = server.caught_by.clone();
-    names.extend(others.into_iter().step_by(step).map(str::to_owned));
+    names.extend(spread(base.cases.iter().filter(is_other), others_max));
     Ok(names)
+}
+
+/// So many cases at most, evenly spread over these; quick ones where there are enough.
+fn spread<'c>(cases: impl Iterator<Item = &'c CaseReport>, max: usize) -> Vec<String> {
+    let cases: Vec<&CaseReport> = cases.collect();
+    let names = |bound: Duration| -> BTreeSet<&str> {
+        cases.iter().filter(|case| case.elapsed <= bound).map(|case| filter_of(&case.name)).collect()
+    };
+    let quick = names(QUICK);
+    let chosen = if quick.len() < max { names(Duration::MAX) } else { quick };
+    let step = chosen.len().div_ceil(max.max(1)).max(1);
+    chosen.into_iter().step_by(step).map(str::to_owned).collect()
+}
+
+/// How many instances the cases meant for a server want.
+fn instances(server: &WrongServer) -> usize {
+    let counts = server.needs.iter().filter_map(|need| need.strip_prefix("instances=")?.parse().ok());
+    counts.max().unwrap_or(1)
+}
+
+/// What a server is made of, whatever its setting.
+fn base_name(server: &WrongServer) -> String {
+    match &server.defect {
+        Defect::Patch { base, .. } => format!("patch:{base}"),
+        Defect::Proxy { base, .. } => format!("proxy:{base}"),
+        Defect::Server(_) => "server".to_owned(),
+    }
 }
 
 /// What is right about a wrong server: two with the same key share their base's run.
 fn base_key(server: &WrongServer) -> String {
-    match &server.defect {
+    let instances = instances(server);
+    let key = match &server.defect {
         Defect::Patch { base, edits } => {
             let setting: Vec<_> = setting(edits).into_iter().map(|edit| (edit.find, edit.replace)).collect();
             format!("patch:{base}:{setting:?}")
         }
         Defect::Proxy { base, .. } => format!("proxy:{base}"),
         Defect::Server(_) => format!("server:{:?}", Misbehaviour::None),
-    }
+    };
+    format!("{key}:{instances}")
 }
 
 #[cfg(test)]
@@ -213,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_table_is_made_by_playing_on_the_base_and_on_each_wrong_server() {
-        let bases = Bases { targets: "nowhere".into(), reference: None };
+        let bases = Bases { targets: "nowhere".into(), chatwright: None };
         let servers = [server(&["a"])];
         let play = |target: Target, _globs: Vec<String>| async move {
             target.stop().await;

@@ -148,6 +148,7 @@ pub(super) fn empty_run() -> RunReport {
         target: String::new(),
         origin: String::new(),
         adapted: Vec::new(),
+        shared_with: None,
         dialect: String::new(),
         version: String::new(),
         seed: 0,

@@ -22,15 +22,15 @@ pub use self::{
     rule::{Act, Direction, Part, Rule, Subject, Transport, Which},
     server::Misbehaviour,
 };
-use crate::target::{Address, FileError, Instance, StartOptions, Target, TargetError, TargetFile};
+use crate::target::{Address, FileError, Instance, StartOptions, Target, TargetError, TargetFile, read_text};
 
 /// Where the right servers are that wrong ones are made of.
 #[derive(Debug, Clone)]
 pub struct Bases {
     /// The folder of `fixtures/targets`.
     pub targets: PathBuf,
-    /// How the reference server is started, where it is at hand.
-    pub reference: Option<TargetFile>,
+    /// The binary of the reference server, where it is at hand: `{chatwright}` in its target files.
+    pub chatwright: Option<PathBuf>,
 }
 
 /// Why a wrong server could not be tried.
@@ -112,21 +112,21 @@ impl WrongServer {
     }
 
     async fn start_target(&self, bases: &Bases, base: &str, options: StartOptions) -> Result<Target, WrongError> {
-        let loaded;
-        let file = match (base, &bases.reference) {
-            ("reference", Some(reference)) => reference,
-            ("reference", None) => {
-                return Err(WrongError::Missing {
-                    path: self.path.clone(),
-                    missing: "the reference server".to_owned(),
-                });
-            }
-            (name, _) => {
-                loaded = TargetFile::load(&bases.targets.join(name).join("target.toml"))?;
-                &loaded
+        let file = match base.strip_prefix("reference/") {
+            None => TargetFile::load(&bases.targets.join(base).join("target.toml"))?,
+            Some(name) => {
+                let Some(binary) = &bases.chatwright else {
+                    return Err(WrongError::Missing {
+                        path: self.path.clone(),
+                        missing: "the reference server".to_owned(),
+                    });
+                };
+                let path = bases.targets.join("reference").join(format!("{name}.toml"));
+                let text = read_text(&path, "target file")?;
+                TargetFile::parse(&path, &text.replace("{chatwright}", &binary.display().to_string()))?
             }
         };
-        Target::start(file, options).await.map_err(|error| WrongError::Base { path: self.path.clone(), error })
+        Target::start(&file, options).await.map_err(|error| WrongError::Base { path: self.path.clone(), error })
     }
 
     async fn start_proxy(

@@ -73,7 +73,7 @@ fn meter(what: &str, coverage: Coverage) -> Markup {
 fn row(report: &RunReport, clause: &ClauseReport, standings: &BTreeMap<&ClauseId, Standing>) -> Markup {
     let standing = standings.get(&clause.id).copied().unwrap_or(Standing::Unnamed);
     html! {
-        tr id=(clause_anchor(&clause.id)) {
+        tr id=(clause_anchor(report, &clause.id)) {
             th scope="row" { (clause.id.0) }
             td.level { (clause.level) @if !clause.wire { br; span.quiet { "deployment" } } }
             td { (prose(&clause.text)) }
@@ -91,7 +91,7 @@ fn link(report: &RunReport, name: &str) -> Markup {
     let of_run = |case: &&CaseReport| case.name == name || filter_of(&case.name) == name;
     html! {
         @match report.cases.iter().find(of_run) {
-            Some(case) => a href={ "#" (anchor(&case.name)) } { (name) },
+            Some(case) => a href={ "#" (anchor(report, &case.name)) } { (name) },
             None => span.quiet { (name) },
         }
     }

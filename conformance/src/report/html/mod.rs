@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
-    Coverage, Standing, Summary, clause, standings,
+    Coverage, Standing, Summary, clause, shared_line, standings,
     words::{clipped, filter_of, rerun_command, show_elapsed},
 };
-use crate::outcome::{CaseReport, ClauseId, Failure, Phase, RunReport, Verdict};
+use crate::outcome::{CaseReport, CheckReport, ClauseId, Failure, Phase, RunReport, Verdict};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -30,9 +30,9 @@ const GROUPS: [(Verdict, &str); 6] = [
 
 /// The whole page.
 #[must_use]
-pub fn render(report: &RunReport) -> String {
-    let summary = Summary::of(report);
-    let standings = standings(report);
+pub fn render(report: &CheckReport) -> String {
+    let summary = Summary::total(report);
+    let first = report.runs.first();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -40,7 +40,7 @@ pub fn render(report: &RunReport) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (summary.last_line()) " · " (report.target) }
+                title { (summary.last_line()) " · " (heading(report)) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -48,14 +48,16 @@ pub fn render(report: &RunReport) -> String {
                 (head(report, &summary))
                 main {
                     (tiles(report, &summary))
+                    @for run in &report.runs { (adapted(run)) }
                     (filter(&summary))
-                    section #cases aria-label="Cases" {
-                        @for (verdict, heading) in GROUPS { (group(report, verdict, heading)) }
+                    div #cases {
+                        @for run in &report.runs { (self::run(run, report.runs.len() > 1)) }
                         p #nothing hidden { "No case matches the filter." }
                     }
-                    (coverage::section(report, &standings))
                 }
-                footer { "Made by chatwright " (report.version) ". The seed of this run was " (report.seed) "." }
+                @if let Some(run) = first {
+                    footer { "Made by chatwright " (run.version) ". The seed of this run was " (run.seed) "." }
+                }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -63,26 +65,81 @@ pub fn render(report: &RunReport) -> String {
     page.into_string()
 }
 
-fn head(report: &RunReport, summary: &Summary) -> Markup {
-    let total = report.cases.len().max(1);
+/// What was judged: the target, or several.
+fn heading(report: &CheckReport) -> String {
+    match report.runs.as_slice() {
+        [one] => one.target.clone(),
+        several => several.iter().map(|run| run.dialect.as_str()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The cases of one dialect, and its clauses.
+fn run(run: &RunReport, among_others: bool) -> Markup {
+    html! {
+        section.dialect id=(format!("dialect-{}", slug(&run.dialect))) aria-label={ "Cases of " (run.dialect) } {
+            @if among_others { h2.dialect { (run.dialect) " " small { (Summary::of(run).last_line()) } } }
+            @for (verdict, heading) in GROUPS { (group(run, verdict, heading)) }
+            (coverage::section(run, &standings(run)))
+        }
+    }
+}
+
+fn head(report: &CheckReport, summary: &Summary) -> Markup {
+    let cases = || report.runs.iter().flat_map(|run| &run.cases);
+    let total = cases().count().max(1);
     html! {
         header.top {
             div.wide {
                 p.brand { "chatwright check" }
-                h1 { (report.target) }
-                p.about {
-                    span { "dialect " b { (report.dialect) } }
-                    @if report.origin != report.target { span { code { (report.origin) } } }
-                    span { (report.cases.len()) " cases in " (show_elapsed(report.elapsed)) }
-                    span { "seed " (report.seed) }
-                    @if report.strict { span { "strict" } }
-                }
+                h1 { (heading(report)) }
+                @for run in &report.runs { (about(run)) }
                 p.outcome.bad[summary.failed > 0] { (summary.last_line()) }
                 div.bar role="img" aria-label=(summary.last_line()) {
                     @for (verdict, heading) in GROUPS {
-                        @let count = report.cases.iter().filter(|case| case.verdict == verdict).count();
+                        @let count = cases().filter(|case| case.verdict == verdict).count();
                         @if count > 0 {
                             span class=(class(verdict)) title={ (heading) ": " (count) } style={ "flex:" (count * 1000 / total + 1) } {}
+                        }
+                    }
+                }
+                @if report.runs.len() > 1 { (dialects(report)) }
+            }
+        }
+    }
+}
+
+fn about(run: &RunReport) -> Markup {
+    html! {
+        p.about {
+            span { "dialect " b { (run.dialect) } }
+            @if run.origin != run.target { span { code { (run.origin) } } }
+            span { (run.cases.len()) " cases in " (show_elapsed(run.elapsed)) }
+            span { "seed " (run.seed) }
+            @if run.strict { span { "strict" } }
+        }
+    }
+}
+
+/// A row for each dialect.
+fn dialects(report: &CheckReport) -> Markup {
+    html! {
+        div.scroll {
+            table.dialects {
+                thead { tr {
+                    @for heading in ["dialect", "passed", "failed", "not strict", "known failures", "not run", "wire MUST clauses named", "deployment clauses named", "took"] {
+                        th scope="col" { (heading) }
+                    }
+                } }
+                tbody {
+                    @for run in &report.runs {
+                        @let summary = Summary::of(run);
+                        @let (wire, deployment) = (Coverage::wire_must(run), Coverage::deployment(run));
+                        tr {
+                            th scope="row" { a href={ "#dialect-" (slug(&run.dialect)) } { (run.dialect) } @if let Some(shared) = shared_line(run) { br; span.quiet { (prose(&shared)) } } }
+                            td { (summary.passed) } td.bad[summary.failed > 0] { (summary.failed) } td { (summary.non_strict) }
+                            td { (summary.known_failures) } td { (summary.not_run) }
+                            td { (wire.named) " of " (wire.clauses) } td { (deployment.named) " of " (deployment.clauses) }
+                            td { (show_elapsed(run.elapsed)) }
                         }
                     }
                 }
@@ -91,8 +148,9 @@ fn head(report: &RunReport, summary: &Summary) -> Markup {
     }
 }
 
-fn tiles(report: &RunReport, summary: &Summary) -> Markup {
-    let (wire, deployment) = (Coverage::wire_must(report), Coverage::deployment(report));
+fn tiles(report: &CheckReport, summary: &Summary) -> Markup {
+    let (wire, deployment) =
+        (Coverage::total(report, Coverage::wire_must), Coverage::total(report, Coverage::deployment));
     let tile =
         |count: String, what: &str, class: &str| html! { div.tile.{ (class) } { b { (count) } span { (what) } } };
     html! {
@@ -110,10 +168,15 @@ fn tiles(report: &RunReport, summary: &Summary) -> Markup {
                 (tile(format!("{} %", deployment.percent()), &format!("of {} deployment clauses named by probes", deployment.clauses), "cover"))
             }
         }
-        @if !report.adapted.is_empty() {
+    }
+}
+
+fn adapted(run: &RunReport) -> Markup {
+    html! {
+        @if !run.adapted.is_empty() {
             section.adapted {
                 h2 { "Adapted" }
-                ul { @for line in &report.adapted { li { (prose(line)) } } }
+                ul { @for line in &run.adapted { li { (prose(line)) } } }
             }
         }
     }
@@ -167,9 +230,9 @@ fn group(report: &RunReport, verdict: Verdict, heading: &str) -> Markup {
 fn case(report: &RunReport, case: &CaseReport) -> Markup {
     let open = matches!(case.verdict, Verdict::Fail);
     let clauses: Vec<&str> = case.clauses.iter().map(|clause| clause.0.as_str()).collect();
-    let search = format!("{} {} {}", case.name, case.title, clauses.join(" ")).to_lowercase();
+    let search = format!("{} {} {} {}", report.dialect, case.name, case.title, clauses.join(" ")).to_lowercase();
     html! {
-        details.case.{ (class(case.verdict)) } id=(anchor(&case.name)) data-verdict=(class(case.verdict)) data-search=(search) open[open] {
+        details.case.{ (class(case.verdict)) } id=(anchor(report, &case.name)) data-verdict=(class(case.verdict)) data-search=(search) open[open] {
             summary {
                 span.pill.{ (class(case.verdict)) } { (word(case.verdict)) }
                 span.name { (case.name) }
@@ -231,7 +294,7 @@ fn source(case: &CaseReport) -> Markup {
 
 fn cite(report: &RunReport, id: &ClauseId) -> Markup {
     let title = clause(report, id).map(|clause| clause.text.as_str());
-    html! { a.cite href={ "#" (clause_anchor(id)) } title=[title] { (id.0) } }
+    html! { a.cite href={ "#" (clause_anchor(report, id)) } title=[title] { (id.0) } }
 }
 
 fn class(verdict: Verdict) -> &'static str {
@@ -274,13 +337,20 @@ fn prose(text: &str) -> Markup {
     }
 }
 
-/// An id that is a plain word in a URL.
-fn anchor(name: &str) -> String {
-    format!("case-{}", slug(name))
+/// An id that is a plain word in a URL, of its own in each dialect: protocols can be judged with several.
+fn anchor(report: &RunReport, name: &str) -> String {
+    format!("case-{}", below_dialect(report, name))
 }
 
-fn clause_anchor(id: &ClauseId) -> String {
-    format!("clause-{}", slug(&id.0))
+fn clause_anchor(report: &RunReport, id: &ClauseId) -> String {
+    format!("clause-{}", below_dialect(report, &id.0))
+}
+
+fn below_dialect(report: &RunReport, name: &str) -> String {
+    match name.split_once('/') {
+        Some((spec, _)) if spec == report.dialect => slug(name),
+        Some(_) | None => format!("{}-{}", slug(&report.dialect), slug(name)),
+    }
 }
 
 fn slug(text: &str) -> String {
