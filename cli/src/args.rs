@@ -237,6 +237,9 @@ pub(crate) struct ChatArgs {
     /// Room to enter first
     #[arg(long, default_value = "lobby")]
     pub(crate) room: String,
+    /// Whom to talk to, in dialects that address users instead of rooms
+    #[arg(long = "with", value_name = "USER")]
+    pub(crate) others: Vec<String>,
     /// Who to be
     #[arg(long, default_value = "alice")]
     pub(crate) user: String,

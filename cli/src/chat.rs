@@ -6,8 +6,8 @@ use anstyle::{AnsiColor, Style};
 use chatwright_client_sdk::{
     Bot, BotConfig, BotEvent, Identity,
     protocol::{
-        dialects,
-        vocabulary::{Message, RoomId},
+        dialects::{self, Entry},
+        vocabulary::{Audience, Member, Message, UserId},
     },
 };
 use tokio::sync::mpsc;
@@ -39,8 +39,8 @@ pub(crate) async fn run(_global: &Global, args: ChatArgs) -> Result<Outcome, Use
     let mut bot = Bot::connect_with(dialect, identity(&args)?, config)
         .await
         .map_err(|problem| UseError::new(format!("{}: {problem}", args.url)))?;
-    let mut talk = Talk { room: RoomId::from(args.room.as_str()) };
-    talk.enter(&mut bot, args.room.clone()).await;
+    let mut talk = Talk { to: None };
+    talk.begin(&mut bot, &args).await;
     let mut lines = lines();
     loop {
         tokio::select! {
@@ -87,42 +87,78 @@ fn lines() -> mpsc::Receiver<String> {
     receiver
 }
 
+/// Whom the person talks to now.
 struct Talk {
-    room: RoomId,
+    to: Option<Audience>,
 }
 
 impl Talk {
+    /// Into the room, or to the users, that the command line names.
+    async fn begin(&mut self, bot: &mut Bot, args: &ChatArgs) {
+        match bot.dialect().capabilities.entry {
+            Entry::NotNeeded if args.others.is_empty() => terminal::note("/with USER says whom you talk to"),
+            Entry::NotNeeded => self.turn_to(bot, &args.others).await,
+            Entry::HistoryAndMembers | Entry::MembersIfAny | Entry::Nothing => {
+                self.enter(bot, args.room.clone()).await;
+            }
+        }
+    }
+
     async fn typed(&mut self, bot: &mut Bot, line: &str) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "" => {}
             "/join" if !rest.is_empty() => self.enter(bot, rest.to_owned()).await,
-            "/leave" => {
-                let room = self.room.clone();
-                complain(bot.leave(&room).await.err());
+            "/with" if !rest.is_empty() => {
+                let others: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+                self.turn_to(bot, &others).await;
             }
+            "/leave" => match self.to.take() {
+                Some(Audience::Room(room)) => complain(bot.leave(&room).await.err()),
+                Some(Audience::Users(users)) => {
+                    for user in users {
+                        complain(bot.close_chat(user).await.err());
+                    }
+                }
+                Some(Audience::Here) | None => {}
+            },
             "/typing" => {
-                let room = self.room.clone();
-                complain(bot.typing(&room, true).await.err());
+                if let Some(to) = &self.to {
+                    complain(bot.typing_to(to, true).await.err());
+                }
             }
-            word if word.starts_with('/') => terminal::warning("/join ROOM, /leave, /typing or /quit"),
-            _ => complain(bot.post(&self.room, line).err()),
+            word if word.starts_with('/') => terminal::warning("/join ROOM, /with USER..., /leave, /typing or /quit"),
+            _ => match &self.to {
+                Some(to) => complain(bot.post_to(to, line).err()),
+                None => terminal::warning("nobody hears you: /join ROOM or /with USER first"),
+            },
+        }
+    }
+
+    async fn turn_to(&mut self, bot: &mut Bot, others: &[String]) {
+        let users: Vec<UserId> = others.iter().map(|user| UserId::from(user.as_str())).collect();
+        match bot.meet("", &users).await {
+            Ok(to) => {
+                self.to = Some(to);
+                terminal::out(&format!("{QUIET}with {}{QUIET:#}", clean(&others.join(", "))));
+            }
+            Err(problem) => complain(Some(problem)),
         }
     }
 
     async fn enter(&mut self, bot: &mut Bot, room: String) {
         match bot.join(room).await {
             Ok(entered) => {
-                self.room = entered.room;
                 for message in &entered.history {
                     say(message, " (before)");
                 }
                 let here: Vec<_> = entered.members.iter().map(ToString::to_string).collect();
                 terminal::out(&format!(
                     "{QUIET}in {}: {}{QUIET:#}",
-                    clean(self.room.as_str()),
+                    clean(entered.room.as_str()),
                     clean(&here.join(", "))
                 ));
+                self.to = Some(Audience::Room(entered.room));
             }
             Err(problem) => complain(Some(problem)),
         }
@@ -142,10 +178,17 @@ fn show(event: &BotEvent) {
         BotEvent::Confirmed { .. } | BotEvent::Entered(_) => {}
         BotEvent::Failed { error, .. } => complain(Some(error)),
         BotEvent::NotEntered { room, error } => complain(Some(format!("{room}: {error}"))),
-        BotEvent::Joined { member, .. } => quiet(format!("{} is here", member.name)),
-        BotEvent::Left { member, .. } => quiet(format!("{} has left", member.name)),
-        BotEvent::Typing { member, active: true, .. } => quiet(format!("{} is typing", member.name)),
-        BotEvent::Typing { .. } => {}
+        BotEvent::Joined { member, .. } => quiet(format!("{} is here", shown(member))),
+        BotEvent::Left { member, .. } => quiet(format!("{} has left", shown(member))),
+        BotEvent::Typing { member, active: true, .. } => quiet(format!("{} is typing", shown(member))),
+        BotEvent::Typing { .. } | BotEvent::Members { .. } => {}
+        BotEvent::Returned { member, .. } => quiet(format!("{} is back", shown(member))),
+        BotEvent::Read { messages, .. } => quiet(format!("{} messages were read", messages.len())),
+        BotEvent::ChatOpened { by, .. } => quiet(format!("{by} wants to talk to you: /with {by}")),
+        BotEvent::ChatClosed { by, .. } => quiet(format!("{by} has ended the conversation")),
+        BotEvent::Presence { user, online: true } => quiet(format!("{user} is on-line")),
+        BotEvent::Presence { user, online: false } => quiet(format!("{user} is off-line")),
+        BotEvent::Stopping => quiet("the server stops".to_owned()),
         BotEvent::Refused { reason } => complain(Some(reason)),
         BotEvent::Disconnected { reason, reconnecting } => {
             quiet(format!("connection lost: {reason}{}", if *reconnecting { ", returning" } else { "" }));
@@ -157,8 +200,13 @@ fn show(event: &BotEvent) {
 }
 
 fn say(message: &Message, note: &str) {
-    let name = clean(&message.sender.name);
+    let name = clean(shown(&message.sender));
     terminal::out(&format!("{NAME}{name}{NAME:#}{QUIET}{note}{QUIET:#}  {}", clean(&message.text)));
+}
+
+/// The name to show; the id where a dialect tells no names.
+fn shown(member: &Member) -> &str {
+    if member.name.is_empty() { member.user.as_str() } else { &member.name }
 }
 
 /// What others wrote cannot move the cursor or change colours here.

@@ -59,6 +59,9 @@ pub enum EmitError {
     /// The packet cannot be said: correct the call.
     #[error(transparent)]
     Malformed(#[from] chatwright_protocol::socket_io::EncodeError),
+    /// Not a packet of this connection's carrier: correct the dialect.
+    #[error("a packet of another carrier")]
+    OtherCarrier,
     /// Larger than `message_bytes_max`.
     #[error("packet of {got} bytes where {max} are allowed")]
     TooLarge {

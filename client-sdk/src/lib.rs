@@ -49,6 +49,7 @@ mod bot;
 mod config;
 mod engine;
 mod error;
+mod raw;
 mod socket;
 
 pub use bot::{AskError, Bot, BotConfig, BotEvent, Entered, Identity, Ticket};

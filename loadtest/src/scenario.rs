@@ -272,6 +272,13 @@ impl Seat<'_> {
             | BotEvent::Joined { .. }
             | BotEvent::Left { .. }
             | BotEvent::Typing { .. }
+            | BotEvent::Returned { .. }
+            | BotEvent::Members { .. }
+            | BotEvent::Read { .. }
+            | BotEvent::ChatOpened { .. }
+            | BotEvent::ChatClosed { .. }
+            | BotEvent::Presence { .. }
+            | BotEvent::Stopping
             | BotEvent::Disconnected { .. }
             | BotEvent::Reconnected { .. }
             | BotEvent::Unreadable(_) => {}

@@ -194,6 +194,13 @@ impl Worker {
             | BotEvent::Joined { .. }
             | BotEvent::Left { .. }
             | BotEvent::Typing { .. }
+            | BotEvent::Returned { .. }
+            | BotEvent::Members { .. }
+            | BotEvent::Read { .. }
+            | BotEvent::ChatOpened { .. }
+            | BotEvent::ChatClosed { .. }
+            | BotEvent::Presence { .. }
+            | BotEvent::Stopping
             | BotEvent::Refused { .. } => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use chatwright_protocol::vocabulary::{Command, Message, MessageKind, RoomId, UserId};
+use chatwright_protocol::vocabulary::{Audience, Command, Message, MessageKind, RoomId, UserId};
 
 use super::event::Ticket;
 use crate::socket::AckId;
@@ -22,7 +22,7 @@ pub(super) enum Stage {
     /// Sent on this connection.
     Sent {
         /// The acknowledgement that may come.
-        ack: AckId,
+        ack: Option<AckId>,
         /// When nobody waits any longer.
         deadline: Instant,
     },
@@ -32,33 +32,70 @@ pub(super) enum Stage {
 
 #[derive(Debug)]
 pub(super) enum Question {
-    Join {
-        room: RoomId,
-        command: Command,
-        /// A return after a lost connection.
-        again: bool,
-        history: Option<Vec<Message>>,
-        members: Option<Vec<UserId>>,
-        /// What came live before the history; bounded by the time that an answer may take.
-        held: Vec<Message>,
-    },
+    /// Into a room, or for what was said in a conversation.
+    Enter(Enter),
     Post {
         ticket: Ticket,
-        room: RoomId,
+        /// As the dialect names it: a room, or the other users in order.
+        to: Audience,
         text: String,
         kind: MessageKind,
     },
 }
 
-impl Question {
-    pub(super) fn join(room: RoomId, command: Command, again: bool) -> Self {
-        Self::Join { room, command, again, history: None, members: None, held: Vec::new() }
+#[derive(Debug)]
+pub(super) struct Enter {
+    pub(super) room: RoomId,
+    pub(super) command: Command,
+    pub(super) why: Why,
+    pub(super) history: Option<Vec<Message>>,
+    pub(super) members: Option<Vec<UserId>>,
+    /// What came live before the history; bounded.
+    pub(super) held: Vec<Message>,
+    /// The history is being read over HTTP, which has a time limit of its own.
+    pub(super) reading: bool,
+    /// The history could not be read, or there is none.
+    pub(super) unread: bool,
+}
+
+/// Why a bot enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its owner wants it.
+    Wanted,
+    /// It belongs to the room and was away.
+    Return,
+    /// It takes part in the conversation and was away: nothing is entered, the past is asked for.
+    Recall,
+}
+
+impl Enter {
+    pub(super) fn new(room: RoomId, command: Command, why: Why) -> Self {
+        let (history, members, held) = (None, None, Vec::new());
+        Self { room, command, why, history, members, held, reading: false, unread: false }
     }
 
-    pub(super) fn is_return(&self) -> bool {
+    pub(super) fn is_answered(&self) -> bool {
+        self.history.is_some() && self.members.is_some()
+    }
+
+    pub(super) fn is_again(&self) -> bool {
+        self.why != Why::Wanted
+    }
+}
+
+impl Question {
+    pub(super) fn as_enter(&self) -> Option<&Enter> {
         match self {
-            Self::Join { again, .. } => *again,
-            Self::Post { .. } => false,
+            Self::Enter(enter) => Some(enter),
+            Self::Post { .. } => None,
+        }
+    }
+
+    pub(super) fn as_enter_mut(&mut self) -> Option<&mut Enter> {
+        match self {
+            Self::Enter(enter) => Some(enter),
+            Self::Post { .. } => None,
         }
     }
 }
@@ -68,44 +105,42 @@ impl Asked {
         Self { question, stage: Stage::Queued }
     }
 
+    pub(super) fn is_sent(&self) -> bool {
+        matches!(self.stage, Stage::Sent { .. })
+    }
+
     pub(super) fn ack(&self) -> Option<AckId> {
         match self.stage {
-            Stage::Sent { ack, .. } => Some(ack),
+            Stage::Sent { ack, .. } => ack,
             Stage::Queued | Stage::Doubtful => None,
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Sent { deadline, .. } => Some(deadline),
-            Stage::Queued | Stage::Doubtful => None,
+            Stage::Sent { deadline, .. } if !self.question.as_enter().is_some_and(|enter| enter.reading) => {
+                Some(deadline)
+            }
+            Stage::Sent { .. } | Stage::Queued | Stage::Doubtful => None,
         }
     }
 
-    pub(super) fn is_join_of(&self, name: &RoomId) -> bool {
-        matches!(&self.question, Question::Join { room, .. } if room == name)
-    }
-
-    pub(super) fn is_answered_join(&self) -> bool {
-        matches!(&self.question, Question::Join { history: Some(_), members: Some(_), .. })
+    pub(super) fn enters(&self, name: &RoomId) -> bool {
+        self.question.as_enter().is_some_and(|enter| enter.room == *name)
     }
 
     /// Where a live message of this room waits while the room's history is under way.
     pub(super) fn held_for(&mut self, name: &RoomId) -> Option<&mut Vec<Message>> {
-        match &mut self.question {
-            Question::Join { room, held, .. } if room == name && self.stage != Stage::Queued => Some(held),
-            Question::Join { .. } | Question::Post { .. } => None,
-        }
+        let under_way = self.stage != Stage::Queued;
+        self.question.as_enter_mut().filter(|enter| under_way && enter.room == *name).map(|enter| &mut enter.held)
     }
 
     /// The connection is gone.
     pub(super) fn lost(&mut self) {
         match &mut self.question {
-            Question::Join { history, members, held, .. } => {
+            Question::Enter(enter) => {
                 self.stage = Stage::Queued;
-                *history = None;
-                *members = None;
-                held.clear();
+                *enter = Enter::new(enter.room.clone(), enter.command.clone(), enter.why);
             }
             Question::Post { .. } if self.stage != Stage::Queued => self.stage = Stage::Doubtful,
             Question::Post { .. } => {}

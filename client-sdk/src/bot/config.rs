@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chatwright_protocol::{
-    dialects::Dialect,
-    vocabulary::{Command, UserId},
+    dialects::{Confirmation, Dialect, Introduction},
+    vocabulary::{Command, Member, UserId},
 };
 use serde_json::Value;
 
@@ -36,21 +36,33 @@ impl Identity {
         Self { user: user.into().into(), name: name.into(), token: None }
     }
 
-    pub(super) fn user(&self) -> &UserId {
-        &self.user
+    /// With another name to show than the id; a verified token's name counts more.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.token.is_none()
+    pub(super) fn member(&self) -> Member {
+        Member { user: self.user.clone(), name: self.name.clone() }
+    }
+
+    /// What the bot says first on each connection, if anything.
+    pub(super) fn introduction(&self, dialect: &Dialect) -> Option<Command> {
+        let wanted = match dialect.capabilities.introduction {
+            Introduction::Never => false,
+            Introduction::Open => self.token.is_none(),
+            Introduction::Always => true,
+        };
+        wanted.then(|| Command::Authenticate { user: self.user.clone(), name: self.name.clone() })
+    }
+
+    pub(super) fn make_token(&self) -> Option<String> {
+        self.token.as_ref().map(|make| make())
     }
 
     pub(super) fn bearer(&self) -> Option<String> {
-        self.token.as_ref().map(|make| format!("Bearer {}", make()))
-    }
-
-    /// What a bot without a token says first.
-    pub(super) fn introduction(&self) -> Command {
-        Command::Authenticate { user: self.user.clone(), name: self.name.clone() }
+        self.make_token().map(|token| format!("Bearer {token}"))
     }
 
     pub(super) fn auth(&self) -> Auth {
@@ -76,16 +88,22 @@ impl std::fmt::Debug for Identity {
 pub struct BotConfig {
     /// The connection. Its path is the dialect's unless set otherwise.
     pub socket: Config,
-    /// Scheme, host and port of the dialect's REST routes; `None`: the same as the connection's.
+    /// Scheme, host and port of the listener that serves the dialect's history; `None`: the same as the connection's.
     pub rest_url: Option<String>,
+    /// What confirms a send, where a server does otherwise than its dialect.
+    pub confirmation: Option<Confirmation>,
     /// How long a join or a confirmation may take.
     pub answer_timeout: Duration,
+    /// How long a silent server is waited for after a question that its dialect need not answer: a join that nothing confirms, an
+    /// extension. Then the join counts as done, and the extension as unknown.
+    pub silence_timeout: Duration,
     /// Events that wait to be read while the bot waits for something else. When it is full, what waits fails with
     /// [`AskError::TooMany`](super::AskError::TooMany).
     pub inbox_max: usize,
     /// Messages and joins that are not answered yet.
     pub asked_max: usize,
-    /// Rooms that the bot belongs to.
+    /// Rooms that the bot belongs to, and conversations that it remembers. Messages of further conversations are told, and not
+    /// remembered: they cannot be caught up with.
     pub rooms_max: usize,
 }
 
@@ -98,7 +116,9 @@ impl BotConfig {
         Self {
             socket,
             rest_url: None,
+            confirmation: None,
             answer_timeout: Duration::from_secs(10),
+            silence_timeout: Duration::from_secs(1),
             inbox_max: 10_000,
             asked_max: 1000,
             rooms_max: 1000,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chatwright_protocol::{
     dialects::Unreadable,
-    vocabulary::{Member, Message, RoomId, UserId},
+    vocabulary::{Member, Message, MessageId, RoomId, UserId},
 };
 
 use crate::error::{DisconnectReason, EmitError};
@@ -71,6 +71,50 @@ pub enum BotEvent {
         /// Who.
         member: Member,
     },
+    /// Somebody is back in a room whose departure had been told.
+    Returned {
+        /// Which.
+        room: RoomId,
+        /// Who.
+        member: Member,
+    },
+    /// The server told who is in a room, without being asked.
+    Members {
+        /// Which.
+        room: RoomId,
+        /// Each user once.
+        users: Vec<UserId>,
+    },
+    /// Somebody has read messages.
+    Read {
+        /// Where they stand; an empty id where the server does not say it.
+        room: RoomId,
+        /// Which.
+        messages: Vec<MessageId>,
+    },
+    /// Somebody opened a conversation with the bot.
+    ChatOpened {
+        /// Which.
+        room: RoomId,
+        /// Who.
+        by: UserId,
+    },
+    /// Somebody ended a conversation.
+    ChatClosed {
+        /// Which.
+        room: RoomId,
+        /// Who.
+        by: UserId,
+    },
+    /// A user is connected now, or not any more.
+    Presence {
+        /// Who.
+        user: UserId,
+        /// Connected or not.
+        online: bool,
+    },
+    /// The server says that it stops; the connection is about to end.
+    Stopping,
     /// Somebody started or stopped typing.
     Typing {
         /// Which room; an empty id where the server does not say it.

@@ -34,15 +34,17 @@ impl HistoryReader {
         Ok(Self { route, endpoint, identity, timeout: config.answer_timeout, reading: None })
     }
 
-    /// Begins to read, unless it is under way.
-    pub(super) fn begin(&mut self, room: &RoomId) {
+    /// Begins to read, unless it is under way; what a route may still hold back has arrived if it is read `settled`.
+    pub(super) fn begin(&mut self, room: &RoomId, settled: bool) {
         if self.reading.is_some() {
             return;
         }
         let Some(route) = self.route else { return };
         let (endpoint, identity, timeout) = (self.endpoint.clone(), self.identity.clone(), self.timeout);
         let target = (route.target)(room, route.messages_max);
+        let lag = if settled { route.lag } else { Duration::ZERO };
         self.reading = Some(Box::pin(async move {
+            tokio::time::sleep(lag).await;
             match tokio::time::timeout(timeout, read(&endpoint, &identity, &target, route)).await {
                 Ok(Ok(messages)) => Some(messages),
                 Ok(Err(error)) => {

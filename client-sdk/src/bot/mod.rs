@@ -4,32 +4,29 @@
 mod asked;
 mod config;
 mod core;
+mod drive;
 mod event;
 mod history;
+mod line;
 mod memory;
 
-use std::{
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+use std::{ops::ControlFlow, time::Duration};
 
 use chatwright_protocol::{
-    dialects::{AppPacket, Carrier, Dialect},
-    socket_io::{Arg, MAIN_NAMESPACE},
-    vocabulary::{Audience, Command, Message, MessageKind, RoomId, RoomKind, UserId},
+    dialects::Dialect,
+    vocabulary::{Audience, Command, Message, MessageId, MessageKind, RoomId, RoomKind, UserId},
 };
-use serde_json::Value;
 
 pub use self::{
     config::{BotConfig, Identity},
     event::{AskError, BotEvent, Entered, Ticket},
 };
-use self::{core::Core, history::HistoryReader};
-use crate::{
-    engine::Timings,
-    error::{ConnectError, EmitError},
-    socket::{Client, Socket, SocketEvent},
+use self::{
+    core::{Bounds, Core},
+    history::HistoryReader,
+    line::Line,
 };
+use crate::{engine::Timings, error::ConnectError, socket::Socket};
 
 /// A client of a chat server that speaks one dialect. Drop it to end it.
 #[derive(Debug)]
@@ -37,10 +34,10 @@ pub struct Bot {
     dialect: &'static Dialect,
     identity: Identity,
     config: BotConfig,
-    socket: Socket,
+    line: Line,
     core: Core,
     history: HistoryReader,
-    /// In open identity the bot says who it is before anything else.
+    /// Whether the bot has said who it is on this connection, as far as its dialect wants that.
     introduced: bool,
     stranded: bool,
     timings: Timings,
@@ -58,24 +55,27 @@ impl Bot {
     /// Connects as configured.
     ///
     /// # Errors
-    /// [`ConnectError`]: nobody there, refused, too late, a carrier that bots do not speak yet.
+    /// [`ConnectError`]: nobody there, refused, too late.
     pub async fn connect_with(
         dialect: &'static Dialect,
         identity: Identity,
         config: BotConfig,
     ) -> Result<Self, ConnectError> {
-        match dialect.carrier {
-            Carrier::SocketIo => {}
-            Carrier::WebSocket => {
-                return Err(ConnectError::Protocol("bots speak Socket.IO dialects only".to_owned()));
-            }
-        }
         let history = HistoryReader::new(dialect, &config, &identity)?;
-        let client = Client::connect(config.socket.clone()).await?;
-        let timings = client.timings();
-        let socket = client.namespace(MAIN_NAMESPACE, identity.auth()).await?;
-        let core = Core::new(dialect, identity.user().clone(), config.answer_timeout);
-        Ok(Self { dialect, identity, config, socket, core, history, introduced: false, stranded: false, timings })
+        let (line, timings) = Line::open(dialect, &identity, config.socket.clone()).await?;
+        let bounds = Bounds {
+            answer_timeout: config.answer_timeout,
+            silence_timeout: config.silence_timeout,
+            rooms_max: config.rooms_max,
+        };
+        let core = Core::new(dialect, identity.member(), config.confirmation, bounds);
+        Ok(Self { dialect, identity, config, line, core, history, introduced: false, stranded: false, timings })
+    }
+
+    /// The dialect that it speaks.
+    #[must_use]
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
     }
 
     /// The bot's own id.
@@ -84,10 +84,31 @@ impl Bot {
         self.core.user()
     }
 
+    /// Meets others, as the dialect has it: in a room of this name, which the bot joins, or in the conversation with these users, which
+    /// is opened where the dialect has words for that. The answer is whom to [`Bot::send_to`].
+    ///
+    /// # Errors
+    /// As [`Bot::join`]; [`AskError::Unspeakable`] where the dialect has no conversation of so many.
+    pub async fn meet(&mut self, room: impl Into<RoomId>, others: &[UserId]) -> Result<Audience, AskError> {
+        if !self.core.addresses_users() {
+            return self.join(room).await.map(|entered| Audience::Room(entered.room));
+        }
+        let audience = self.core.address(&Audience::Users(others.to_vec()))?;
+        if let Audience::Users(users) = &audience
+            && let [peer] = users.as_slice()
+        {
+            match self.open_chat(peer.clone()).await {
+                Ok(()) | Err(AskError::Unspeakable) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(audience)
+    }
+
     /// Enters a room, and returns to it after each lost connection.
     ///
     /// # Errors
-    /// [`AskError`]: refused, too late, too much under way, stranded.
+    /// [`AskError`]: refused, too late, too much under way, stranded, or the dialect has no rooms to enter.
     pub async fn join(&mut self, room: impl Into<RoomId>) -> Result<Entered, AskError> {
         self.join_as(room, None, Vec::new()).await
     }
@@ -104,31 +125,48 @@ impl Bot {
     ) -> Result<Entered, AskError> {
         let room = room.into();
         self.check_room_to_ask()?;
-        if self.core.rooms_count() >= self.config.rooms_max {
-            return Err(AskError::TooMany { what: "rooms", max: self.config.rooms_max });
+        if self.core.addresses_users() {
+            return Err(AskError::Unspeakable);
+        }
+        if self.core.is_full_for(&room) {
+            return Err(AskError::TooMany { what: "rooms", max: self.core.rooms_max() });
         }
         self.core.join(Command::Join { room: room.clone(), kind, participants, claimed: None }, room.clone());
         let answer = self.until(|event| event.enters_or_not(&room)).await?;
         if let BotEvent::Entered(entered) = answer { Ok(entered) } else { Err(answer.into_error()) }
     }
 
-    /// Leaves a room.
+    /// Leaves a room. Where the only way to leave is to go for good, that is what happens.
     ///
     /// # Errors
-    /// [`AskError`]: not in it, or the packet could not be emitted.
+    /// [`AskError`]: not in it, the dialect has no words for it, or the packet could not be emitted.
     pub async fn leave(&mut self, room: &RoomId) -> Result<(), AskError> {
-        self.check_entered(room)?;
+        if !self.core.belongs_to(room) {
+            return Err(AskError::NotEntered(room.clone()));
+        }
+        let leave = Command::Leave { room: room.clone() };
+        let command = if (self.dialect.client.encode)(&leave).is_some() { leave } else { Command::Quit };
+        self.say(&command).await?;
         self.core.leave(room);
-        self.say(&Command::Leave { room: room.clone() }).await
+        Ok(())
     }
 
-    /// Sends a message and waits until it is confirmed, as the dialect confirms: by its echo, an acknowledgement or an event. What else
-    /// happens meanwhile is kept for [`Bot::next_event`]. While the bot is away this waits for its return, however long that takes.
+    /// Sends a message to a room or a conversation and waits until it is confirmed, as the dialect confirms: by its echo, an
+    /// acknowledgement or an event; where it confirms nothing, this returns at once. What else happens meanwhile is kept for
+    /// [`Bot::next_event`]. While the bot is away this waits for its return, however long that takes.
     ///
     /// # Errors
     /// [`AskError`]: refused, unknown, too late, not in the room, too much under way, stranded.
     pub async fn send(&mut self, room: &RoomId, text: &str) -> Result<Option<Message>, AskError> {
-        let mine = self.post(room, text)?;
+        self.send_to(&Audience::Room(room.clone()), text).await
+    }
+
+    /// The same to whoever is named: a room that the bot is in, or users.
+    ///
+    /// # Errors
+    /// As [`Bot::send`]; [`AskError::Unspeakable`] where the dialect cannot name them.
+    pub async fn send_to(&mut self, to: &Audience, text: &str) -> Result<Option<Message>, AskError> {
+        let mine = self.post_to(to, text)?;
         let answer = self.until(|event| event.ticket() == Some(mine)).await?;
         if let BotEvent::Confirmed { message, .. } = answer { Ok(message) } else { Err(answer.into_error()) }
     }
@@ -139,18 +177,66 @@ impl Bot {
     /// # Errors
     /// [`AskError`]: not in the room, too much under way, stranded.
     pub fn post(&mut self, room: &RoomId, text: &str) -> Result<Ticket, AskError> {
-        self.check_room_to_ask()?;
-        self.check_entered(room)?;
-        Ok(self.core.post(room.clone(), text.to_owned(), MessageKind::Text))
+        self.post_to(&Audience::Room(room.clone()), text)
     }
 
-    /// Tells the others of a room that the bot starts or stops typing. Dropped while it is away.
+    /// The same to whoever is named.
     ///
     /// # Errors
-    /// [`AskError`]: not in the room, or the packet could not be emitted.
+    /// As [`Bot::post`]; [`AskError::Unspeakable`] where the dialect cannot name them.
+    pub fn post_to(&mut self, to: &Audience, text: &str) -> Result<Ticket, AskError> {
+        self.check_room_to_ask()?;
+        let to = self.core.address(to)?;
+        Ok(self.core.post(to, text.to_owned(), MessageKind::Text))
+    }
+
+    /// Tells the others of a room or a conversation that the bot starts or stops typing. Dropped while it is away.
+    ///
+    /// # Errors
+    /// [`AskError`]: not in the room, the dialect has no words for it, or the packet could not be emitted.
     pub async fn typing(&mut self, room: &RoomId, active: bool) -> Result<(), AskError> {
-        self.check_entered(room)?;
-        self.say(&Command::typing(Audience::Room(room.clone()), active)).await
+        self.typing_to(&Audience::Room(room.clone()), active).await
+    }
+
+    /// The same to whoever is named. A conversation that nothing was said in has no name yet in some dialects.
+    ///
+    /// # Errors
+    /// As [`Bot::typing`].
+    pub async fn typing_to(&mut self, to: &Audience, active: bool) -> Result<(), AskError> {
+        let address = self.core.address(to)?;
+        let claimed = Some(self.core.user().clone());
+        // A dialect names the users or the conversation: whatever it has words for.
+        let conversation = self.core.conversation_with(&address).map(Audience::Room);
+        let ways = [Some(address), conversation].into_iter().flatten();
+        let mut commands = ways.map(|to| Command::Typing { to, active, claimed: claimed.clone() });
+        let spoken = commands.find(|command| (self.dialect.client.encode)(command).is_some());
+        self.say(&spoken.ok_or(AskError::Unspeakable)?).await
+    }
+
+    /// Tells that messages were read. Dropped while the bot is away.
+    ///
+    /// # Errors
+    /// [`AskError`]: the dialect has no words for it, or the packet could not be emitted.
+    pub async fn mark_read(&mut self, room: &RoomId, messages: Vec<MessageId>) -> Result<(), AskError> {
+        self.say(&Command::MarkRead { room: room.clone(), messages }).await
+    }
+
+    /// Opens a conversation with another user. Dropped while the bot is away.
+    ///
+    /// # Errors
+    /// As [`Bot::mark_read`].
+    pub async fn open_chat(&mut self, peer: impl Into<UserId>) -> Result<(), AskError> {
+        let claimed = Some(self.core.user().clone());
+        self.say(&Command::OpenChat { peer: peer.into(), claimed }).await
+    }
+
+    /// Ends a conversation with another user. Dropped while the bot is away.
+    ///
+    /// # Errors
+    /// As [`Bot::mark_read`].
+    pub async fn close_chat(&mut self, peer: impl Into<UserId>) -> Result<(), AskError> {
+        let claimed = Some(self.core.user().clone());
+        self.say(&Command::CloseChat { peer: peer.into(), claimed }).await
     }
 
     /// The next thing that the bot is told; `None` once it is stranded or closed and all is told. Cancel safe.
@@ -196,7 +282,7 @@ impl Bot {
     /// After [`BotEvent::Stranded`]: tries to connect again.
     pub fn reconnect(&mut self) {
         self.stranded = false;
-        self.socket.connect();
+        self.line.connect();
     }
 
     /// How long the steps of the first connection took.
@@ -205,136 +291,13 @@ impl Bot {
         self.timings
     }
 
-    /// The connection below, for what a bot has no words for. Events that it brings are the bot's.
+    /// The connection below, for what a bot has no words for; `None` where the dialect is not carried by Socket.IO. Events that it
+    /// brings are the bot's.
     #[must_use]
-    pub fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
-    async fn until(&mut self, mut wanted: impl FnMut(&BotEvent) -> bool) -> Result<BotEvent, AskError> {
-        let mut looked_at = 0;
-        loop {
-            while looked_at < self.core.inbox.len() {
-                if wanted(&self.core.inbox[looked_at])
-                    && let Some(event) = self.core.inbox.remove(looked_at)
-                {
-                    return Ok(event);
-                }
-                looked_at += 1;
-            }
-            if looked_at >= self.config.inbox_max {
-                return Err(AskError::TooMany { what: "unread events", max: self.config.inbox_max });
-            }
-            if self.stranded || !self.step().await {
-                return Err(AskError::Stranded);
-            }
+    pub fn socket(&self) -> Option<&Socket> {
+        match &self.line {
+            Line::SocketIo(socket) => Some(socket),
+            Line::Raw(_) => None,
         }
     }
-
-    /// Sends what waits, then takes in one thing that happens. `false`: the client is closed. Cancel safe.
-    async fn step(&mut self) -> bool {
-        if self.flush().await.is_err() {
-            return false;
-        }
-        if let Some(read) = self.core.deep_read() {
-            self.history.begin(&read.room);
-        }
-        let due = self.core.deadline();
-        tokio::select! {
-            biased;
-            deep = self.history.finished() => self.core.deep_history(deep),
-            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
-                self.core.expire(Instant::now());
-            }
-            event = self.socket.next() => match event {
-                None => return false,
-                Some(event) => self.hear(event),
-            },
-        }
-        true
-    }
-
-    async fn flush(&mut self) -> Result<(), EmitError> {
-        for ack in self.core.take_forgotten() {
-            self.socket.emitter().forget(ack);
-        }
-        if !self.introduced && self.core.online && self.identity.is_open() {
-            if let Some((name, args)) = self.packet(&self.identity.introduction()) {
-                self.socket.emitter().emit_volatile(&name, args).await?;
-            }
-            self.introduced = true;
-        }
-        while let Some((place, command)) = self.core.next_to_send() {
-            let Some((name, args)) = self.packet(&command) else { return Ok(()) };
-            let ack = self.socket.emitter().emit_tracked(&name, args).await?;
-            self.core.sent(place, ack, Instant::now());
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self, event: SocketEvent) {
-        match event {
-            SocketEvent::Connected { .. } => {
-                self.introduced = false;
-                self.core.back();
-            }
-            SocketEvent::Disconnected { reason, reconnecting } => {
-                self.core.lost();
-                self.core.inbox.push_back(BotEvent::Disconnected { reason, reconnecting });
-                if !reconnecting {
-                    self.strand(reason.to_string());
-                }
-            }
-            SocketEvent::Refused { message, .. } => self.strand(format!("refused: {message}")),
-            SocketEvent::GaveUp { attempts } => self.strand(format!("no connection after {attempts} attempts")),
-            SocketEvent::Acknowledged { id, result } => self.core.acknowledged(id, result.map(|args| refusal(&args))),
-            SocketEvent::Event { name, args, .. } => {
-                let args = args.into_iter().filter_map(Arg::into_json).collect();
-                match (self.dialect.client.decode)(&AppPacket::Event { name, args }) {
-                    Ok(event) => self.core.hear(event),
-                    Err(unreadable) => self.core.inbox.push_back(BotEvent::Unreadable(unreadable)),
-                }
-            }
-        }
-    }
-
-    fn strand(&mut self, reason: String) {
-        self.stranded = true;
-        self.core.strand(reason);
-    }
-
-    async fn say(&self, command: &Command) -> Result<(), AskError> {
-        let (name, args) = self.packet(command).ok_or(AskError::Unspeakable)?;
-        Ok(self.socket.emitter().emit_volatile(&name, args).await?)
-    }
-
-    fn packet(&self, command: &Command) -> Option<(String, Vec<Arg>)> {
-        match (self.dialect.client.encode)(command)? {
-            AppPacket::Event { name, args } => Some((name, args.into_iter().map(Arg::from).collect())),
-            AppPacket::Json(_) => None,
-        }
-    }
-
-    fn check_room_to_ask(&self) -> Result<(), AskError> {
-        if self.stranded {
-            return Err(AskError::Stranded);
-        }
-        if self.core.asked_count() >= self.config.asked_max {
-            return Err(AskError::TooMany { what: "unanswered questions", max: self.config.asked_max });
-        }
-        Ok(())
-    }
-
-    fn check_entered(&self, room: &RoomId) -> Result<(), AskError> {
-        if self.core.belongs_to(room) { Ok(()) } else { Err(AskError::NotEntered(room.clone())) }
-    }
-}
-
-/// The words of a negative acknowledgement: `{"ok":false,"error":"..."}`.
-fn refusal(args: &[Arg]) -> Option<String> {
-    let answer = args.first()?.as_json()?;
-    if answer.get("ok")? != &Value::Bool(false) {
-        return None;
-    }
-    Some(answer.get("error").and_then(Value::as_str).unwrap_or("no reason given").to_owned())
 }

@@ -69,6 +69,13 @@ impl Endpoint {
         self.plain_request(scheme, &target)
     }
 
+    /// A request to the end point's path as it is configured, with the configured query and headers and nothing else.
+    pub(crate) fn bare_request(&self, scheme: &str) -> Builder {
+        let path = self.path.trim_end_matches('/');
+        let query = self.query.strip_prefix('&').map(|query| format!("?{query}")).unwrap_or_default();
+        self.plain_request(scheme, &format!("{path}{query}"))
+    }
+
     /// A request to any path of the same server, with the configured headers.
     pub(crate) fn plain_request(&self, scheme: &str, target: &str) -> Builder {
         let authority = self.authority();
@@ -125,6 +132,19 @@ mod tests {
         assert_eq!(problem("wss://host"), "TLS is not supported: put a proxy before it");
         assert_eq!(problem("127.0.0.1:80"), "must start with http:// or ws://");
         assert_eq!(problem("http://host/chat"), "must be scheme, host and port; the path is configured apart");
+    }
+
+    #[test]
+    fn a_bare_request_has_the_path_and_the_query_and_nothing_more() {
+        let mut config = Config::new("http://127.0.0.1:4004");
+        config.path = "/api/v1/chat".to_owned();
+        let uri = |config: &Config| {
+            let endpoint = Endpoint::new(config).expect("usable");
+            endpoint.bare_request("ws").body(()).expect("well-formed").uri().to_string()
+        };
+        assert_eq!(uri(&config), "ws://127.0.0.1:4004/api/v1/chat");
+        config.query.push(("tag".to_owned(), "a b".to_owned()));
+        assert_eq!(uri(&config), "ws://127.0.0.1:4004/api/v1/chat?tag=a%20b");
     }
 
     #[test]

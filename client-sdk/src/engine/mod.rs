@@ -4,7 +4,7 @@ pub(crate) mod endpoint;
 pub(crate) mod http_client;
 mod polling;
 mod upgrade;
-mod websocket;
+pub(crate) mod websocket;
 
 use std::{
     collections::VecDeque,
@@ -31,12 +31,12 @@ pub struct Timings {
     pub tcp: Duration,
     /// Until the WebSocket handshake, or the first answer to a poll, was there.
     pub http: Duration,
-    /// Until the Engine.IO session was open.
+    /// Until the Engine.IO session was open; without Engine.IO, until the server accepted the first frame.
     pub open: Duration,
 }
 
 impl Timings {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self { began: Instant::now(), tcp: Duration::ZERO, http: Duration::ZERO, open: Duration::ZERO }
     }
 
@@ -46,6 +46,10 @@ impl Timings {
 
     fn http(&mut self) {
         self.http = self.began.elapsed();
+    }
+
+    pub(crate) fn opened(&mut self) {
+        self.open = self.began.elapsed();
     }
 }
 
@@ -130,7 +134,7 @@ impl Engine {
                 (Link::Polling(Box::new(link)), VecDeque::from(packets))
             }
         };
-        timings.open = timings.began.elapsed();
+        timings.opened();
         let Some(Packet::Open(open)) = inbox.pop_front() else {
             return Err(ConnectError::Protocol("the first packet is not an open packet".to_owned()));
         };

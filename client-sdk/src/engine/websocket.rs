@@ -23,6 +23,35 @@ const READ_BUFFER_BYTES: usize = 4096;
 /// Frames are gathered up to this before they are written.
 const WRITE_BUFFER_BYTES: usize = 16 << 10;
 
+/// A TCP connection, and the handshake of RFC 6455 on it with this request.
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    request: http::request::Builder,
+    timings: &mut Timings,
+) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+    let stream = endpoint.dial().await?;
+    timings.tcp();
+    let request = request
+        .header(header::HOST, endpoint.authority())
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, generate_key())
+        .body(())
+        .map_err(|error| ConnectError::Protocol(error.to_string()))?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES + 2 * endpoint.message_bytes_max)
+        .max_message_size(Some(endpoint.message_bytes_max))
+        .max_frame_size(Some(endpoint.message_bytes_max));
+    let (stream, _) = client_async_with_config(request, stream, Some(config))
+        .await
+        .map_err(|error| handshake_error(endpoint, error))?;
+    timings.http();
+    Ok(stream)
+}
+
 #[derive(Debug)]
 pub(super) struct WebSocketLink {
     stream: WebSocketStream<TcpStream>,
@@ -35,27 +64,7 @@ impl WebSocketLink {
         sid: Option<&str>,
         timings: &mut Timings,
     ) -> Result<Self, ConnectError> {
-        let stream = endpoint.dial().await?;
-        timings.tcp();
-        let request = endpoint
-            .request("ws", "websocket", sid)
-            .header(header::HOST, endpoint.authority())
-            .header(header::CONNECTION, "Upgrade")
-            .header(header::UPGRADE, "websocket")
-            .header(header::SEC_WEBSOCKET_VERSION, "13")
-            .header(header::SEC_WEBSOCKET_KEY, generate_key())
-            .body(())
-            .map_err(|error| ConnectError::Protocol(error.to_string()))?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_write_buffer_size(WRITE_BUFFER_BYTES + 2 * endpoint.message_bytes_max)
-            .max_message_size(Some(endpoint.message_bytes_max))
-            .max_frame_size(Some(endpoint.message_bytes_max));
-        let (stream, _) = client_async_with_config(request, stream, Some(config))
-            .await
-            .map_err(|error| handshake_error(endpoint, error))?;
-        timings.http();
+        let stream = dial(endpoint, endpoint.request("ws", "websocket", sid), timings).await?;
         Ok(Self { stream, needs_flush: false })
     }
 
@@ -106,7 +115,7 @@ impl WebSocketLink {
 }
 
 /// A connection that ends counts as closed however it ends, as the official client sees it; broken frames are errors.
-fn lost(error: Error) -> Lost {
+pub(crate) fn lost(error: Error) -> Lost {
     let reason = match &error {
         Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => DisconnectReason::TransportClose,
         Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {

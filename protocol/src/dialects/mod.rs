@@ -10,6 +10,8 @@ pub mod instant;
 pub mod rooms;
 pub mod sessions;
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::vocabulary::{Command, Event, Message, Refusal, RoomId, UserId};
@@ -226,6 +228,8 @@ pub struct MembersRoute {
 pub struct HistoryRoute {
     /// The listener that serves it, as target files name it; the main one if a target has no such listener.
     pub listener: &'static str,
+    /// How far the answer may lag behind what was told live.
+    pub lag: Duration,
     /// Messages that one answer holds at most.
     pub messages_max: usize,
     /// Path and query of a GET for the newest so many messages.

@@ -1,65 +1,165 @@
 //! Into rooms and back into them: the answers to joins, the histories that tell what was missed, the end of a return.
 
-use chatwright_protocol::vocabulary::{Command, Message, RoomId, UserId};
+use std::time::Duration;
+
+use chatwright_protocol::{
+    dialects::{Addressing, Entry, HistorySource},
+    vocabulary::{Audience, Command, Message, RoomId, UserId},
+};
 
 use super::{Core, DeepRead, Return};
 use crate::bot::{
-    asked::{Asked, Question, Stage},
+    asked::{Asked, Enter, Question, Stage, Why},
     event::{AskError, BotEvent, Entered},
     memory::{RoomMemory, chronological},
 };
 
+/// As much of a conversation as is asked for after an absence; servers give as much of it as they like.
+const RECALLED_MAX: usize = 1000;
+
 impl Core {
-    pub(super) fn hear_history(&mut self, messages: Vec<Message>) {
-        // The answer does not name its room; its messages do, if there are any.
-        let about = messages.first().map(|message| message.room.clone());
-        let answered = self.asked.iter_mut().find_map(|asked| match &mut asked.question {
-            Question::Join { room, history: history @ None, .. }
-                if asked.stage != Stage::Queued && about.as_ref().is_none_or(|about| about == room) =>
-            {
-                Some(history)
+    pub(in crate::bot) fn join(&mut self, mut command: Command, room: RoomId) {
+        if let Command::Join { claimed, .. } = &mut command {
+            *claimed = Some(self.me.clone());
+        }
+        self.asked.push_back(Asked::new(Question::Enter(Enter::new(room, command, Why::Wanted))));
+    }
+
+    pub(in crate::bot) fn leave(&mut self, room: &RoomId) {
+        self.rooms.remove(room);
+        while let Some(place) = self.post_at(room, Stage::Queued) {
+            self.fail(place, AskError::NotEntered(room.clone()));
+        }
+        self.doubt_resolved(room);
+    }
+
+    /// How long the answer to this may take.
+    pub(super) fn patience(&self, enter: &Enter) -> Duration {
+        if self.may_be_silent(enter) || self.may_be_unknown(enter) {
+            self.bounds.silence_timeout.min(self.bounds.answer_timeout)
+        } else {
+            self.bounds.answer_timeout
+        }
+    }
+
+    /// Whether silence means that the bot has entered.
+    pub(super) fn may_be_silent(&self, enter: &Enter) -> bool {
+        enter.why != Why::Recall
+            && match self.dialect.capabilities.entry {
+                Entry::MembersIfAny | Entry::Nothing => true,
+                Entry::HistoryAndMembers | Entry::NotNeeded => false,
             }
-            Question::Join { .. } | Question::Post { .. } => None,
-        });
-        if let Some(history) = answered {
-            *history = Some(chronological(messages));
+    }
+
+    /// Whether silence means that the server does not know the question.
+    fn may_be_unknown(&self, enter: &Enter) -> bool {
+        enter.why == Why::Recall && self.dialect.capabilities.history == HistorySource::Extension
+    }
+
+    /// The bot has entered, and nothing more is said about it: an acknowledgement, or silence where that is enough.
+    pub(super) fn enter_in_silence(&mut self, place: usize) {
+        let silent = self.asked[place].question.as_enter().is_some_and(|enter| self.may_be_silent(enter));
+        if let Some(enter) = self.asked[place].question.as_enter_mut().filter(|_| silent) {
+            enter.members.get_or_insert_default();
             self.finish_joins();
         }
     }
 
-    pub(super) fn hear_members(&mut self, users: Vec<UserId>) {
-        let answered = self.asked.iter_mut().find_map(|asked| match &mut asked.question {
-            Question::Join { members: members @ None, .. } if asked.stage != Stage::Queued => Some(members),
-            Question::Join { .. } | Question::Post { .. } => None,
+    /// The bot hears of its own arrival: whether that answers its join.
+    pub(super) fn entered_by_own_arrival(&mut self, room: &RoomId) -> bool {
+        let place = self.asked.iter().position(|asked| asked.is_sent() && asked.enters(room));
+        let Some(place) = place else { return false };
+        let silent = self.asked[place].question.as_enter().is_some_and(|enter| self.may_be_silent(enter));
+        if silent {
+            self.enter_in_silence(place);
+        }
+        silent
+    }
+
+    pub(super) fn hear_history(&mut self, room: &RoomId, messages: Vec<Message>) {
+        // The answer need not name its room; its messages do, if there are any.
+        let named = Some(room).filter(|room| !room.as_str().is_empty());
+        let about = named.or_else(|| messages.first().map(|message| &message.room)).cloned();
+        let answered = self.asked.iter_mut().filter(|asked| asked.stage != Stage::Queued).find_map(|asked| {
+            let enter = asked.question.as_enter_mut()?;
+            let fits = enter.history.is_none() && about.as_ref().is_none_or(|about| *about == enter.room);
+            fits.then_some(enter)
         });
-        if let Some(members) = answered {
-            *members = Some(users);
+        if let Some(enter) = answered {
+            enter.history = Some(chronological(messages));
             self.finish_joins();
+        }
+    }
+
+    pub(super) fn hear_members(&mut self, room: RoomId, users: Vec<UserId>) {
+        let asked = self.asked.iter_mut().filter(|asked| asked.stage != Stage::Queued);
+        let answered = asked.filter_map(|asked| asked.question.as_enter_mut()).find(|enter| enter.members.is_none());
+        match answered {
+            Some(enter) => {
+                enter.members = Some(users);
+                self.finish_joins();
+            }
+            None => self.inbox.push_back(BotEvent::Members { room, users }),
         }
     }
 
     /// Completes the joins that have all their answers, in the order asked.
     pub(super) fn finish_joins(&mut self) {
         while self.deep_read.is_none() {
-            let first = self.asked.iter().position(|asked| matches!(asked.question, Question::Join { .. }));
-            let Some(place) = first.filter(|place| self.asked[*place].is_answered_join()) else { return };
+            let first = self.asked.iter().position(|asked| asked.question.as_enter().is_some());
+            let Some(place) = first else { return };
+            self.needs_no_more(place);
             if self.needs_deep_read(place) {
+                return;
+            }
+            if !self.asked[place].question.as_enter().is_some_and(Enter::is_answered) {
                 return;
             }
             self.complete_join(place);
         }
     }
 
-    /// Whether the join's history leaves a gap that an HTTP request could close; it is then asked for.
+    /// Fills in what this dialect does not answer.
+    fn needs_no_more(&mut self, place: usize) {
+        let sent = self.asked[place].stage != Stage::Queued;
+        let source = self.dialect.capabilities.history;
+        let Some(enter) = self.asked[place].question.as_enter_mut().filter(|_| sent) else { return };
+        match enter.why {
+            Why::Recall => {
+                enter.members.get_or_insert_default();
+            }
+            Why::Wanted | Why::Return => match source {
+                HistorySource::Join | HistorySource::Rest => {}
+                HistorySource::Request | HistorySource::Extension | HistorySource::None => {
+                    enter.history.get_or_insert_default();
+                    enter.unread = true;
+                }
+            },
+        }
+    }
+
+    /// Whether an HTTP request is due: for the history, or for more of it than the join brought. It is then asked for.
     fn needs_deep_read(&mut self, place: usize) -> bool {
-        let Question::Join { room, history: Some(history), again: true, .. } = &self.asked[place].question else {
+        let route = self.dialect.client.history.is_some();
+        let source = self.dialect.capabilities.history;
+        let rooms = &self.rooms;
+        let Some(enter) = self.asked[place].question.as_enter_mut().filter(|enter| enter.members.is_some()) else {
             return false;
         };
-        let gap = self.rooms.get(room).is_some_and(|known| known.memory.compare(history).gap);
-        if gap && self.dialect.client.history.is_some() {
-            self.deep_read = Some(DeepRead { room: room.clone() });
+        let needed = match (source, &enter.history) {
+            (HistorySource::Rest, None) => true,
+            (HistorySource::Join, Some(history)) => {
+                enter.is_again() && rooms.get(&enter.room).is_some_and(|known| known.memory.compare(history).gap)
+            }
+            (HistorySource::Rest | HistorySource::Request | HistorySource::Extension | HistorySource::None, _)
+            | (HistorySource::Join, None) => false,
+        };
+        if !needed || !route || enter.unread {
+            return false;
         }
-        self.deep_read.is_some()
+        enter.reading = true;
+        self.deep_read = Some(DeepRead { room: enter.room.clone(), settled: enter.is_again() });
+        true
     }
 
     /// The history to read now, if any.
@@ -69,32 +169,40 @@ impl Core {
 
     /// It was read; `None` if that failed: what the join brought is all there is.
     pub(in crate::bot) fn deep_history(&mut self, deep: Option<Vec<Message>>) {
-        let Some(DeepRead { room }) = self.deep_read.take() else { return };
-        let place = self.asked.iter().position(|asked| asked.is_join_of(&room) && asked.is_answered_join());
+        let Some(DeepRead { room, .. }) = self.deep_read.take() else { return };
+        let place = self.asked.iter().position(|asked| asked.enters(&room));
         let Some(place) = place else { return };
-        if let (Some(deep), Question::Join { history, held, .. }) = (deep, &mut self.asked[place].question) {
+        let Some(enter) = self.asked[place].question.as_enter_mut().filter(|enter| enter.reading) else { return };
+        enter.reading = false;
+        enter.unread = deep.is_none();
+        if let Some(deep) = deep {
             // What was sent between the join and this request stands in the deep history and was held: it is dropped there.
             let deep = chronological(deep);
-            let shallow = history.replace(deep.clone()).unwrap_or_default();
-            let live = RoomMemory::after(&shallow, std::mem::take(held));
-            *held = RoomMemory::after(&deep, live);
+            let shallow = enter.history.replace(deep.clone()).unwrap_or_default();
+            let live = RoomMemory::after(&shallow, std::mem::take(&mut enter.held));
+            enter.held = RoomMemory::after(&deep, live);
         }
+        enter.history.get_or_insert_default();
         self.complete_join(place);
         self.finish_joins();
     }
 
     fn complete_join(&mut self, place: usize) {
-        let Some(Question::Join { room: name, history, members, held, again, .. }) = self.remove(place) else { return };
-        let (history, members) = (history.unwrap_or_default(), members.unwrap_or_default());
+        let Some(Question::Enter(enter)) = self.remove(place) else { return };
+        let again = enter.is_again();
+        let (history, members) = (enter.history.unwrap_or_default(), enter.members.unwrap_or_default());
+        let name = enter.room;
         let room = self.rooms.entry(name.clone()).or_default();
         room.entered = true;
-        let merged = room.memory.compare(&history);
+        let mut merged = room.memory.compare(&history);
         room.memory.learn(&merged.missed);
-        let live = RoomMemory::after(&history, held);
+        let live = RoomMemory::after(&history, enter.held);
         if again {
+            let sent = &self.sent;
+            merged.missed.retain(|message| !sent.contains(&message.id));
             let returning = self.returning.get_or_insert_default();
             returning.missed += merged.missed.len();
-            if merged.gap {
+            if merged.gap || enter.unread {
                 returning.gaps.push(name.clone());
             }
             for message in merged.missed {
@@ -110,19 +218,6 @@ impl Core {
         self.check_returned();
     }
 
-    /// The history of a room is known: posts that it does not hold stay unknown.
-    pub(super) fn doubt_resolved(&mut self, name: &RoomId) {
-        while let Some(place) = self.post_at(name, Stage::Doubtful) {
-            self.fail(place, AskError::Unknown);
-        }
-    }
-
-    pub(super) fn post_at(&self, name: &RoomId, stage: Stage) -> Option<usize> {
-        self.asked.iter().position(|asked| {
-            asked.stage == stage && matches!(&asked.question, Question::Post { room, .. } if room == name)
-        })
-    }
-
     pub(in crate::bot) fn lost(&mut self) {
         self.online = false;
         self.acknowledges = false;
@@ -131,23 +226,52 @@ impl Core {
             room.entered = false;
         }
         // Joins of the lost connection are asked anew with the next one, posts whose fate is unknown wait for the history.
-        self.asked.retain(|asked| !asked.question.is_return());
+        self.asked.retain(|asked| !asked.question.as_enter().is_some_and(Enter::is_again));
         for asked in &mut self.asked {
             asked.lost();
         }
     }
 
-    /// There is a connection again: back to all rooms.
+    /// There is a connection again: back to all rooms, and asking what was said in all conversations.
     pub(in crate::bot) fn back(&mut self) {
         self.online = true;
         self.returning.get_or_insert_default();
         let mut names: Vec<RoomId> = self.rooms.keys().cloned().collect();
         names.sort_unstable();
         for name in names.into_iter().rev() {
-            let command = Command::join(name.clone());
-            self.asked.push_front(Asked::new(Question::join(name, command, true)));
+            match self.return_to(&name) {
+                Some((command, why)) => {
+                    self.asked.push_front(Asked::new(Question::Enter(Enter::new(name, command, why))));
+                }
+                None => {
+                    self.returning.get_or_insert_default().gaps.push(name);
+                }
+            }
         }
         self.check_returned();
+    }
+
+    /// What has to be asked to be back; `None`: nothing can be.
+    fn return_to(&self, name: &RoomId) -> Option<(Command, Why)> {
+        if !self.addresses_users() {
+            let mut command = Command::join(name.clone());
+            if let Command::Join { claimed, .. } = &mut command {
+                *claimed = Some(self.me.clone());
+            }
+            return Some((command, Why::Return));
+        }
+        match self.dialect.capabilities.history {
+            HistorySource::Request | HistorySource::Extension => {}
+            HistorySource::Join | HistorySource::Rest | HistorySource::None => return None,
+        }
+        let of = match self.dialect.capabilities.addressing {
+            Addressing::OneUser => Audience::Users(self.rooms.get(name)?.others.iter().cloned().collect()),
+            Addressing::Users | Addressing::Rooms | Addressing::OneRoom => Audience::Room(name.clone()),
+        };
+        let claimed = Some(self.me.user.clone());
+        let command = Command::LoadHistory { of, before: None, limit: Some(RECALLED_MAX), claimed };
+        (self.dialect.client.encode)(&command)?;
+        Some((command, Why::Recall))
     }
 
     /// Nobody returns: what was asked for is not going to be answered.
@@ -160,8 +284,10 @@ impl Core {
     }
 
     pub(super) fn check_returned(&mut self) {
-        let done = !self.asked.iter().any(|asked| asked.question.is_return());
+        let done =
+            self.online && !self.asked.iter().any(|asked| asked.question.as_enter().is_some_and(Enter::is_again));
         if done && let Some(Return { missed, gaps }) = self.returning.take() {
+            self.all_doubt_resolved();
             self.inbox.push_back(BotEvent::Reconnected { missed, gaps });
         }
     }

@@ -2,34 +2,28 @@
 //! and events.
 
 mod joining;
+mod places;
+mod posting;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
 use chatwright_protocol::{
-    dialects::{Confirmation, Dialect},
-    vocabulary::{Audience, Command, Event, Message, MessageKind, RoomId, UserId},
+    dialects::{Confirmation, Dialect, Entry},
+    vocabulary::{Event, Member, Message, MessageId, RoomId, UserId},
 };
 
+use self::places::Room;
 use super::{
-    asked::{Asked, Question, Stage},
-    event::{AskError, BotEvent, Ticket},
-    memory::RoomMemory,
+    asked::{Asked, Enter, Question, Stage},
+    event::{AskError, BotEvent},
 };
 use crate::{error::AckError, socket::AckId};
 
 /// Messages that wait for the history of their room. When there are more, the bot goes on without that history.
 const HELD_MAX: usize = 10_000;
-
-/// A room that the bot belongs to.
-#[derive(Debug, Default)]
-struct Room {
-    memory: RoomMemory,
-    /// In it on this connection: what is sent to it is not refused.
-    entered: bool,
-}
 
 /// A return after a lost connection, until all rooms are entered again.
 #[derive(Debug, Default)]
@@ -38,22 +32,35 @@ struct Return {
     gaps: Vec<RoomId>,
 }
 
-/// A history to be read by HTTP, since the one of the join was too short.
+/// A history to be read by HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::bot) struct DeepRead {
     pub(in crate::bot) room: RoomId,
+    /// It must hold everything that was sent while the bot was away.
+    pub(in crate::bot) settled: bool,
+}
+
+/// The bounds that a bot's mind keeps.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::bot) struct Bounds {
+    pub(in crate::bot) answer_timeout: Duration,
+    pub(in crate::bot) silence_timeout: Duration,
+    pub(in crate::bot) rooms_max: usize,
 }
 
 #[derive(Debug)]
 pub(in crate::bot) struct Core {
     dialect: &'static Dialect,
-    user: UserId,
-    answer_timeout: Duration,
+    me: Member,
+    bounds: Bounds,
+    confirmation: Confirmation,
     rooms: HashMap<RoomId, Room>,
     asked: VecDeque<Asked>,
     tickets: u64,
+    /// Own messages that the server confirmed with an event of its own, the newest: a history need not tell them again.
+    sent: VecDeque<MessageId>,
     returning: Option<Return>,
-    /// The join whose history is being deepened; it blocks those behind it, so that rooms stay in order.
+    /// The join whose history is being read; it blocks those behind it, so that rooms stay in order.
     deep_read: Option<DeepRead>,
     /// Whether the server acknowledges at all: if so, its `error` events say nothing that the acknowledgements do not.
     acknowledges: bool,
@@ -63,14 +70,21 @@ pub(in crate::bot) struct Core {
 }
 
 impl Core {
-    pub(in crate::bot) fn new(dialect: &'static Dialect, user: UserId, answer_timeout: Duration) -> Self {
+    pub(in crate::bot) fn new(
+        dialect: &'static Dialect,
+        me: Member,
+        confirmation: Option<Confirmation>,
+        bounds: Bounds,
+    ) -> Self {
         Self {
             dialect,
-            user,
-            answer_timeout,
+            me,
+            bounds,
+            confirmation: confirmation.unwrap_or(dialect.capabilities.confirmation),
             rooms: HashMap::new(),
             asked: VecDeque::new(),
             tickets: 0,
+            sent: VecDeque::new(),
             returning: None,
             deep_read: None,
             acknowledges: false,
@@ -81,82 +95,29 @@ impl Core {
     }
 
     pub(in crate::bot) fn user(&self) -> &UserId {
-        &self.user
+        &self.me.user
     }
 
     pub(in crate::bot) fn asked_count(&self) -> usize {
         self.asked.len()
     }
 
-    pub(in crate::bot) fn rooms_count(&self) -> usize {
-        self.rooms.len()
-    }
-
-    pub(in crate::bot) fn belongs_to(&self, room: &RoomId) -> bool {
-        self.rooms.contains_key(room)
-    }
-
-    // What the owner asks for.
-
-    pub(in crate::bot) fn join(&mut self, command: Command, room: RoomId) {
-        self.asked.push_back(Asked::new(Question::join(room, command, false)));
-    }
-
-    pub(in crate::bot) fn leave(&mut self, room: &RoomId) {
-        self.rooms.remove(room);
-        while let Some(place) = self.post_at(room, Stage::Queued) {
-            self.fail(place, AskError::NotEntered(room.clone()));
-        }
-        self.doubt_resolved(room);
-    }
-
-    pub(in crate::bot) fn post(&mut self, room: RoomId, text: String, kind: MessageKind) -> Ticket {
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        self.asked.push_back(Asked::new(Question::Post { ticket, room, text, kind }));
-        ticket
-    }
-
-    /// The next command to send: questions in order, but a post only once its room is entered.
-    pub(in crate::bot) fn next_to_send(&self) -> Option<(usize, Command)> {
-        if !self.online {
-            return None;
-        }
-        let mut held: HashSet<&RoomId> = HashSet::new();
-        for (place, asked) in self.asked.iter().enumerate() {
-            if asked.stage != Stage::Queued {
-                continue;
-            }
-            match &asked.question {
-                Question::Join { command, .. } => return Some((place, command.clone())),
-                Question::Post { room, text, kind, .. } => {
-                    let entered = self.rooms.get(room).is_none_or(|room| room.entered);
-                    if entered && !held.contains(room) {
-                        let to = Audience::Room(room.clone());
-                        let (text, kind) = (text.clone(), *kind);
-                        return Some((
-                            place,
-                            Command::Send { to, text, kind, attachment: None, claimed: None, sent_at_ms: None },
-                        ));
-                    }
-                    held.insert(room);
-                }
-            }
-        }
-        None
-    }
-
     /// The command at this place was emitted.
-    pub(in crate::bot) fn sent(&mut self, place: usize, ack: AckId, now: Instant) {
-        let Some(asked) = self.asked.get_mut(place) else { return };
-        asked.stage = Stage::Sent { ack, deadline: now + self.answer_timeout };
-        let unconfirmed = match self.dialect.capabilities.confirmation {
-            Confirmation::None => true,
-            Confirmation::Echo | Confirmation::Ack | Confirmation::Event => false,
+    pub(in crate::bot) fn sent(&mut self, place: usize, ack: Option<AckId>, now: Instant) {
+        let Some(asked) = self.asked.get(place) else { return };
+        let (timeout, post) = match &asked.question {
+            Question::Post { .. } => (self.bounds.answer_timeout, true),
+            Question::Enter(enter) => (self.patience(enter), false),
         };
-        if unconfirmed {
+        self.asked[place].stage = Stage::Sent { ack, deadline: now + timeout };
+        if post && self.confirmation == Confirmation::None {
             self.confirm(place, None);
         }
+    }
+
+    /// The dialect has no words for the command at this place.
+    pub(in crate::bot) fn unspeakable(&mut self, place: usize) {
+        self.fail(place, AskError::Unspeakable);
     }
 
     /// Acknowledgements that nobody needs any more.
@@ -169,23 +130,44 @@ impl Core {
     pub(in crate::bot) fn hear(&mut self, event: Event) {
         match event {
             Event::Message(message) => self.hear_message(message),
-            Event::History { messages, .. } => self.hear_history(messages),
-            Event::Members { users, .. } => self.hear_members(users.into_iter().map(|member| member.user).collect()),
-            Event::Joined { room, member } => self.inbox.push_back(BotEvent::Joined { room, member }),
-            Event::Left { room, member } => self.inbox.push_back(BotEvent::Left { room, member }),
-            Event::Typing { room, member, active } => self.inbox.push_back(BotEvent::Typing { room, member, active }),
+            Event::Sent(message) => self.hear_sent(message),
+            Event::History { room, messages } => self.hear_history(&room, messages),
+            Event::Members { room, users } => {
+                let room = self.placed(room);
+                self.hear_members(room, users.into_iter().map(|member| member.user).collect());
+            }
+            Event::Joined { room, member } => {
+                let room = self.placed(room);
+                if member.user != self.me.user || !self.entered_by_own_arrival(&room) {
+                    self.inbox.push_back(BotEvent::Joined { room, member });
+                }
+            }
+            Event::Left { room, member } => {
+                let room = self.placed(room);
+                self.inbox.push_back(BotEvent::Left { room, member });
+            }
+            Event::Returned { room, member } => {
+                let room = self.placed(room);
+                if member.user != self.me.user || !self.entered_by_own_arrival(&room) {
+                    self.inbox.push_back(BotEvent::Returned { room, member });
+                }
+            }
+            Event::Typing { room, member, active } => {
+                let room = self.placed(room);
+                self.inbox.push_back(BotEvent::Typing { room, member, active });
+            }
+            Event::Read { room, messages, .. } => self.inbox.push_back(BotEvent::Read { room, messages }),
+            Event::ChatOpened { room, by } => {
+                self.takes_part(&room, &by);
+                self.inbox.push_back(BotEvent::ChatOpened { room, by });
+            }
+            Event::ChatClosed { room, by } => self.inbox.push_back(BotEvent::ChatClosed { room, by }),
+            Event::Presence { user, online, .. } => self.inbox.push_back(BotEvent::Presence { user, online }),
             Event::Refused(refusal) => self.hear_refusal(refusal.to_string()),
-            // No dialect that the bot speaks has words for these yet.
-            Event::Sent(_)
-            | Event::Resumed
-            | Event::Returned { .. }
-            | Event::Read { .. }
-            | Event::ChatOpened { .. }
-            | Event::ChatClosed { .. }
-            | Event::Presence { .. }
-            | Event::Authenticated { .. }
-            | Event::NotAuthenticated(_)
-            | Event::Stopping => {}
+            Event::NotAuthenticated(reason) => self.inbox.push_back(BotEvent::Refused { reason }),
+            Event::Stopping => self.inbox.push_back(BotEvent::Stopping),
+            // The first is heard once by each connection, before anything else; the second answers what bots do not ask.
+            Event::Authenticated { .. } | Event::Resumed => {}
         }
     }
 
@@ -195,9 +177,10 @@ impl Core {
         match outcome {
             Ok(None) => {
                 self.acknowledges = true;
-                match self.dialect.capabilities.confirmation {
-                    Confirmation::Ack => self.confirm(place, None),
-                    Confirmation::Echo | Confirmation::Event | Confirmation::None => {}
+                if self.asked[place].question.as_enter().is_some() {
+                    self.enter_in_silence(place);
+                } else if self.confirmation == Confirmation::Ack {
+                    self.confirm(place, None);
                 }
             }
             Ok(Some(refusal)) => {
@@ -211,7 +194,14 @@ impl Core {
         }
     }
 
-    fn hear_message(&mut self, message: Message) {
+    fn hear_message(&mut self, mut message: Message) {
+        message.room = self.placed(message.room);
+        if message.sender.user != self.me.user {
+            let sender = message.sender.user.clone();
+            self.takes_part(&message.room, &sender);
+        } else if let Some(receiver) = message.receiver.clone() {
+            self.takes_part(&message.room, &receiver);
+        }
         let holder = self.asked.iter_mut().enumerate();
         let Some((place, held)) =
             holder.filter_map(|(place, asked)| Some((place, asked.held_for(&message.room)?))).next()
@@ -236,32 +226,15 @@ impl Core {
         {
             return;
         }
-        let echo = (message.sender.user == self.user).then(|| self.post_of(&message)).flatten();
+        let echo = (message.sender.user == self.me.user).then(|| self.post_of(&message)).flatten();
         self.inbox.push_back(BotEvent::Message { message: message.clone(), missed });
         if let Some(place) = echo {
             self.confirm(place, Some(message));
         }
     }
 
-    /// The post that this echo confirms: the first one of the same words that was sent.
-    fn post_of(&self, message: &Message) -> Option<usize> {
-        self.asked.iter().position(|asked| {
-            asked.stage != Stage::Queued
-                && matches!(&asked.question, Question::Post { room, text, .. } if *room == message.room && *text == message.text)
-        })
-    }
-
-    fn confirm(&mut self, place: usize, message: Option<Message>) {
-        if !matches!(self.asked.get(place), Some(Asked { question: Question::Post { .. }, .. })) {
-            return;
-        }
-        if let Some(Question::Post { ticket, .. }) = self.remove(place) {
-            self.inbox.push_back(BotEvent::Confirmed { ticket, message });
-        }
-    }
-
     fn hear_refusal(&mut self, reason: String) {
-        let oldest = self.asked.iter().position(|asked| matches!(asked.stage, Stage::Sent { .. }));
+        let oldest = self.asked.iter().position(Asked::is_sent);
         match oldest {
             Some(place) if !self.acknowledges => self.fail(place, AskError::Refused(reason)),
             Some(_) | None => self.inbox.push_back(BotEvent::Refused { reason }),
@@ -274,7 +247,12 @@ impl Core {
 
     pub(in crate::bot) fn expire(&mut self, now: Instant) {
         while let Some(place) = self.asked.iter().position(|asked| asked.deadline().is_some_and(|due| due <= now)) {
-            self.fail(place, AskError::Timeout(self.answer_timeout));
+            let silent = self.asked[place].question.as_enter().is_some_and(|enter| self.may_be_silent(enter));
+            if silent {
+                self.enter_in_silence(place);
+            } else {
+                self.fail(place, AskError::Timeout(self.bounds.answer_timeout));
+            }
         }
     }
 
@@ -282,23 +260,30 @@ impl Core {
         match self.remove(place) {
             None => {}
             Some(Question::Post { ticket, .. }) => self.inbox.push_back(BotEvent::Failed { ticket, error }),
-            Some(Question::Join { room, again, held, .. }) => {
-                if self.deep_read.as_ref().is_some_and(|read| read.room == room) {
-                    self.deep_read = None;
-                }
-                if again {
-                    self.returning.get_or_insert_default().gaps.push(room.clone());
-                    self.rooms.remove(&room);
-                    self.doubt_resolved(&room);
-                }
-                self.inbox.push_back(BotEvent::NotEntered { room, error });
-                for message in held {
-                    self.tell_message(message, false);
-                }
-                self.finish_joins();
-                self.check_returned();
-            }
+            Some(Question::Enter(enter)) => self.not_entered(enter, error),
         }
+    }
+
+    fn not_entered(&mut self, enter: Enter, error: AskError) {
+        let room = enter.room.clone();
+        if self.deep_read.as_ref().is_some_and(|read| read.room == room) {
+            self.deep_read = None;
+        }
+        if enter.is_again() {
+            self.returning.get_or_insert_default().gaps.push(room.clone());
+            if self.dialect.capabilities.entry != Entry::NotNeeded {
+                self.rooms.remove(&room);
+            }
+            self.doubt_resolved(&room);
+        }
+        if self.dialect.capabilities.entry != Entry::NotNeeded {
+            self.inbox.push_back(BotEvent::NotEntered { room, error });
+        }
+        for message in enter.held {
+            self.tell_message(message, false);
+        }
+        self.finish_joins();
+        self.check_returned();
     }
 
     fn remove(&mut self, place: usize) -> Option<Question> {

@@ -1,5 +1,7 @@
 //! The client's side of `gateway`: [`Command`] -> packet; a server's packet -> [`Event`].
 
+use std::time::Duration;
+
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ use crate::{
 /// `GET /messages/history/:roomId` of the API gateway.
 pub const HISTORY: HistoryRoute = HistoryRoute {
     listener: "rest",
+    lag: Duration::from_secs(5),
     messages_max: 1000,
     target: |room, limit| format!("/messages/history/{}?limit={limit}", percent_encode(room.as_str())),
     decode: |body| {

@@ -1,5 +1,7 @@
 //! The client's side of `rooms`: [`Command`] -> packet; a server's packet -> [`Event`]. Lenient where the document contradicts itself.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ use crate::{
 /// `GET /api/chat/:roomId/history`: up to as many messages as a room keeps (`MAX_MESSAGE_HISTORY`).
 pub const HISTORY: HistoryRoute = HistoryRoute {
     listener: "rest",
+    lag: Duration::ZERO,
     messages_max: 1000,
     target: |room, limit| format!("/api/chat/{}/history?limit={limit}", percent_encode(room.as_str())),
     decode: |body| {
