@@ -14,7 +14,7 @@ const FILE_LINES_MAX: usize = 400;
 /// Names that say nothing about what is inside.
 const FORBIDDEN_NAMES: [&str; 4] = ["utils", "common", "helpers", "manager"];
 /// Folders that are not ours.
-const FOREIGN_FOLDERS: [&str; 3] = ["target", "node_modules", ".git"];
+const FOREIGN_FOLDERS: [&str; 4] = ["target", "node_modules", ".venv", ".git"];
 /// What a library must leave to the binary: the environment, the arguments, the terminal.
 const ONLY_THE_BINARY: [&str; 6] = ["std::env", "env::var", "env::args", "println!", "eprintln!", " print!"];
 

@@ -1,19 +1,105 @@
-//! The official JavaScript client holds a whole conversation with the reference server, over each transport.
+//! The official JavaScript client, the Python client and the Java client hold whole conversations with the reference server, over each
+//! transport.
 
-use std::process::Command;
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
-use crate::support::{Served, ends_with, fixtures, have_node, token};
+use crate::support::{Served, ends_with, fixtures, have_java, have_node, have_python, token};
 
+/// Milliseconds for each wait of a driver: far more than a busy machine takes.
+const PATIENCE_MS: &str = "20000";
+/// Transports, as all drivers name them.
+const TRANSPORTS: [&str; 3] = ["websocket", "polling", "upgrade"];
+
+/// The client of one language.
+#[derive(Debug, Clone, Copy)]
+enum Client {
+    JavaScript,
+    Python,
+    Java,
+}
+
+impl Client {
+    fn folder(self) -> PathBuf {
+        fixtures().join("clients").join(match self {
+            Self::JavaScript => "js",
+            Self::Python => "python",
+            Self::Java => "java",
+        })
+    }
+
+    fn is_here(self) -> bool {
+        let folder = self.folder();
+        match self {
+            Self::JavaScript => have_node(&folder),
+            Self::Python => have_python(&folder),
+            Self::Java => have_java(&folder),
+        }
+    }
+
+    /// The driver that plays conversations.
+    fn driver(self) -> Command {
+        let folder = self.folder();
+        let (program, arguments): (PathBuf, Vec<OsString>) = match self {
+            Self::JavaScript => ("node".into(), vec![folder.join("talk.js").into()]),
+            Self::Python => (folder.join(".venv/bin/python"), vec![folder.join("talk.py").into()]),
+            Self::Java => {
+                let path = format!("{0}/classes:{0}/lib/*", folder.join("target").display());
+                ("java".into(), vec!["-cp".into(), path.into(), "chatwright.Talk".into()])
+            }
+        };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        command
+    }
+}
+
+/// The conversation of a dialect, over each transport, one after the other with one server.
 #[track_caller]
-fn converses_over(transport: &str) {
-    let folder = fixtures().join("clients/js");
-    if !have_node(&folder) {
+fn converses(client: Client, dialect: &str) {
+    if !client.is_here() {
+        return;
+    }
+    let server = Served::start(&["--dialect", dialect, "--identity", "token"]);
+    let script = fixtures().join("clients/scripts").join(format!("{dialect}.json"));
+    for transport in TRANSPORTS {
+        let output = client
+            .driver()
+            .args(["--url", &server.url, "--transport", transport, "--timeout", PATIENCE_MS])
+            .args(["--alice", &token("alice"), "--bob", &token("bob")])
+            .arg("--script")
+            .arg(&script)
+            .output()
+            .expect("the driver runs");
+        ends_with(&output, 0);
+    }
+}
+
+#[test]
+fn the_javascript_client_converses_in_rooms() {
+    converses(Client::JavaScript, "rooms");
+}
+
+#[test]
+fn the_python_client_converses_in_rooms() {
+    converses(Client::Python, "rooms");
+}
+
+#[test]
+fn the_java_client_converses_in_rooms() {
+    converses(Client::Java, "rooms");
+}
+
+/// The longer conversation of `rooms`, with a lost connection in it.
+#[track_caller]
+fn returns_over(transport: &str) {
+    let folder = Client::JavaScript.folder();
+    if !Client::JavaScript.is_here() {
         return;
     }
     let server = Served::start(&[]);
     let output = Command::new("node")
         .arg(folder.join("rooms.js"))
-        .args(["--url", &server.url, "--transport", transport, "--timeout", "10000"])
+        .args(["--url", &server.url, "--transport", transport, "--timeout", PATIENCE_MS])
         .args(["--token", &token("alice"), "--token", &token("bob")])
         .output()
         .expect("node runs");
@@ -21,16 +107,16 @@ fn converses_over(transport: &str) {
 }
 
 #[test]
-fn the_official_client_converses_over_websocket() {
-    converses_over("websocket");
+fn the_official_client_comes_back_over_websocket() {
+    returns_over("websocket");
 }
 
 #[test]
-fn the_official_client_converses_over_polling() {
-    converses_over("polling");
+fn the_official_client_comes_back_over_polling() {
+    returns_over("polling");
 }
 
 #[test]
-fn the_official_client_converses_over_an_upgrade() {
-    converses_over("upgrade");
+fn the_official_client_comes_back_over_an_upgrade() {
+    returns_over("upgrade");
 }

@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 /// The secret of servers started here.
@@ -36,11 +37,40 @@ pub(crate) fn have(what: &str, found: bool) -> bool {
 
 /// Node, and the packages of a folder below the fixtures, which are installed on the way.
 pub(crate) fn have_node(folder: &Path) -> bool {
+    let _alone = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
     let node = succeeds(Command::new("node").arg("--version"));
     let packages = node
         && (folder.join("node_modules").is_dir()
             || succeeds(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(folder)));
     have("Node with the packages of the fixtures", packages)
+}
+
+/// One set-up at a time: tests of one process share the folders.
+static SETTING_UP: Mutex<()> = Mutex::new(());
+
+/// Python, and the packages of a folder below the fixtures in a virtual environment there, which is made on the way.
+pub(crate) fn have_python(folder: &Path) -> bool {
+    let _alone = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = folder.join(".venv/made").is_file()
+        || succeeds(Command::new("python3").args(["-m", "venv", "--clear", ".venv"]).current_dir(folder))
+            && succeeds(
+                Command::new(folder.join(".venv/bin/python"))
+                    .args(["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"])
+                    .current_dir(folder),
+            )
+            && std::fs::write(folder.join(".venv/made"), "").is_ok();
+    have("Python with the packages of the fixtures", made)
+}
+
+/// Java, and the classes and packages of a folder below the fixtures, which Maven makes on the way.
+pub(crate) fn have_java(folder: &Path) -> bool {
+    let _alone = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    let java = succeeds(Command::new("java").arg("-version"));
+    let made = java
+        && (folder.join("target/made").is_file()
+            || succeeds(Command::new("mvn").args(["--quiet", "--batch-mode", "process-classes"]).current_dir(folder))
+                && std::fs::write(folder.join("target/made"), "").is_ok());
+    have("Java and Maven with the packages of the fixtures", made)
 }
 
 fn succeeds(command: &mut Command) -> bool {
