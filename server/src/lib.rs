@@ -13,6 +13,7 @@
 //!
 //! What it is not: a place for wire formats (they are in `chatwright_protocol`), for command lines or for the environment.
 
+pub mod amqp_link;
 pub mod auth;
 pub mod bus;
 pub mod chat;

@@ -7,13 +7,19 @@ use std::{sync::Arc, time::Duration};
 use chatwright_server::{
     bus::{memory::MemoryHub, redis::RedisBus},
     contract::{
-        bus_keeps_its_promises, event_sink_keeps_its_promises, message_store_keeps_its_promises,
+        account_store_keeps_its_promises, bus_keeps_its_promises, conversation_store_keeps_its_promises,
+        direct_store_keeps_its_promises, event_sink_keeps_its_promises, gateway_archive_keeps_its_promises,
+        message_store_keeps_its_promises, persist_queue_keeps_its_promises, room_archive_keeps_its_promises,
         roster_store_keeps_its_promises,
     },
-    events::{json_lines::JsonLines, memory::MemoryEvents, wire},
+    events::{json_lines::JsonLines, memory::MemoryEvents, memory_queue::MemoryQueue, wire},
     redis_link::{RedisLink, RedisOptions},
     store::{
+        archive::MemoryArchive,
+        conversations::memory::MemoryConversations,
         memory::{MemoryMessages, Retention},
+        memory_direct::MemoryDirect,
+        memory_gateway::{self, MemoryAccounts},
         memory_roster::MemoryRoster,
         redis::{RedisMessages, RedisRoster},
     },
@@ -69,6 +75,30 @@ async fn bus_on_redis() {
         (Arc::new(bus) as _, deliveries)
     });
     bus_keeps_its_promises(one, two, three).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conversations_in_memory() {
+    conversation_store_keeps_its_promises(Arc::new(MemoryConversations::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn direct_messages_in_memory() {
+    direct_store_keeps_its_promises(Arc::new(MemoryDirect::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_archive_and_queue_of_gateway_in_memory() {
+    account_store_keeps_its_promises(Arc::new(MemoryAccounts::default())).await;
+    gateway_archive_keeps_its_promises(Arc::new(memory_gateway::MemoryArchive::default())).await;
+    let queue = MemoryQueue::default();
+    let dead = persist_queue_keeps_its_promises(&queue, queue.feed(), queue.feed()).await;
+    assert_eq!(queue.dead_letters().into_iter().map(|(message, _)| message).collect::<Vec<_>>(), [dead]);
+}
+
+#[tokio::test]
+async fn archive_in_memory() {
+    room_archive_keeps_its_promises(Arc::new(MemoryArchive::default())).await;
 }
 
 #[tokio::test]

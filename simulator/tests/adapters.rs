@@ -24,7 +24,7 @@ const RETENTION: Retention = Retention { history_messages_max: 40, history_ttl: 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_keep_their_promises_on_a_redis_in_a_container() {
-    let Some(backends) = engine::redis(Durability::Durable).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Durable).await else { return };
     let store = RedisMessages::new(link(&backends), RETENTION);
     message_store_keeps_its_promises(Arc::new(store), RETENTION.history_messages_max).await;
     backends.stop().await;
@@ -32,14 +32,14 @@ async fn messages_keep_their_promises_on_a_redis_in_a_container() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_roster_keeps_its_promises_on_a_redis_in_a_container() {
-    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Volatile).await else { return };
     roster_store_keeps_its_promises(Arc::new(RedisRoster::new(link(&backends)))).await;
     backends.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bus_keeps_its_promises_on_a_redis_in_a_container() {
-    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Volatile).await else { return };
     let [one, two, three] = [(); 3].map(|()| {
         let (bus, deliveries) = RedisBus::new(&options(&backends)).expect("a bus");
         (Arc::new(bus) as _, deliveries)
@@ -50,7 +50,7 @@ async fn the_bus_keeps_its_promises_on_a_redis_in_a_container() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_store_confirmed_before_redis_was_killed_stands_in_its_history_afterwards() {
-    let Some(backends) = engine::redis(Durability::Durable).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Durable).await else { return };
     let redis = Arc::clone(backends.get(BackendName::Redis).expect("it was asked for"));
     let store = RedisMessages::new(link(&backends), RETENTION);
     let room = RoomId::from("room");

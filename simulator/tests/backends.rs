@@ -10,7 +10,7 @@ use redis::AsyncCommands;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_redis_comes_back_at_its_address_with_everything_it_had_confirmed() {
-    let Some(backends) = engine::redis(Durability::Durable).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Durable).await else { return };
     let redis = backends.get(BackendName::Redis).expect("it was asked for");
     let (url, control) = (redis.url(), backends.control());
     let _: () = connect(&url).await.set("key", "value").await.expect("redis answers");
@@ -26,7 +26,7 @@ async fn a_killed_redis_comes_back_at_its_address_with_everything_it_had_confirm
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_redis_is_silent_and_goes_on_where_it_was() {
-    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Volatile).await else { return };
     let redis = backends.get(BackendName::Redis).expect("it was asked for");
     let mut connection = connect(&redis.url()).await;
     redis.pause().await.expect("paused");
@@ -39,14 +39,14 @@ async fn a_paused_redis_is_silent_and_goes_on_where_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_whose_owner_is_gone_is_removed_at_the_next_start_and_no_other() {
-    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Volatile).await else { return };
     let images = engine::images();
     let image = images.of(BackendName::Redis);
     let place = std::fs::read_link("/proc/self/ns/pid").expect("this is Linux");
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("this is Linux");
     let gone = create(image, &format!("chatwright.owner=4294967295 1 {} {}", boot.trim(), place.display()));
     let elsewhere = create(image, "chatwright.owner=4294967295 1 another-kernel pid:[1]");
-    engine::redis(Durability::Volatile).await.expect("as before").stop().await;
+    engine::start(&[BackendName::Redis], Durability::Volatile).await.expect("as before").stop().await;
     assert!(!exists(&gone), "the leftover is still there");
     assert!(exists(&elsewhere), "a container of somebody else was removed");
     let mut own = connect(&backends.get(BackendName::Redis).expect("it was asked for").url()).await;
@@ -57,7 +57,7 @@ async fn a_container_whose_owner_is_gone_is_removed_at_the_next_start_and_no_oth
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_cannot_be_had_is_named_with_advice() {
-    let Some(backends) = engine::redis(Durability::Volatile).await else { return };
+    let Some(backends) = engine::start(&[BackendName::Redis], Durability::Volatile).await else { return };
     backends.stop().await;
     let images = Images::default().with(BackendName::Redis, "registry.invalid/no-such-image:1");
     let error = Backends::start(&BTreeSet::from([BackendName::Redis]), &images, Durability::Volatile)

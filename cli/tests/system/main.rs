@@ -2,6 +2,4 @@
 
 mod commands;
 mod interop;
-mod pages;
-mod scaled;
 mod support;

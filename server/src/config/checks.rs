@@ -212,14 +212,13 @@ fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
             warnings.push(text.to_owned());
         }
     };
-    let unsupported = draft.config.dialect.name == "rooms"; // until its adapters are wired in
-    warn(
-        unsupported && draft.config.mongodb.is_some(),
-        "MongoDB is configured and not supported yet: nothing is written to it",
-    );
-    let queue = &draft.config.rabbitmq_queue;
-    let no_events = format!("RabbitMQ is configured and not supported yet: no event is written to its queue {queue:?}");
-    warn(unsupported && draft.config.rabbitmq.is_some(), &no_events);
+    let is_rooms = draft.config.dialect.name == "rooms";
+    let has_redis = draft.redis_host.is_some() || draft.redis_url.is_some();
+    let archives = draft.config.mongodb.is_some() && has_redis;
+    let no_front = "MongoDB is configured without Redis, behind which it stands: nothing is written to it";
+    warn(is_rooms && draft.config.mongodb.is_some() && !has_redis, no_front);
+    let no_outbox = "RabbitMQ is configured without an archive: events that wait for it are lost with the process";
+    warn(is_rooms && draft.config.rabbitmq.is_some() && !archives, no_outbox);
     warn(draft.config.identity == IdentityMode::Open, "identity is open: clients say who they are and are believed");
     let any_page = draft.config.origins == Origins::Any && (draft.is_set("cors.origins") || draft.production);
     warn(any_page, "any web page may connect (origin *), without credentials");
@@ -230,7 +229,7 @@ fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
     let only_jwt = ["identity.jwt_issuer", "identity.jwt_audience", "identity.jwt_expiry_required"];
     let ignored = only_jwt.iter().any(|key| draft.is_set(key)) && !matches!(verifier, VerifierConfig::Jwt(_));
     warn(ignored, "rules for JWTs are configured without identity.jwt_secret: they have no effect");
-    let redis = draft.redis_port.is_some() || draft.redis_password.is_some() || draft.is_set("redis.prefix");
+    let redis = draft.redis_port.is_some() || draft.redis_password.is_some() || !draft.redis_prefix.is_empty();
     warn(
         redis && draft.redis_host.is_none() && draft.redis_url.is_none(),
         "Redis is configured without a host: everything stays in memory",

@@ -2,13 +2,23 @@
 //! memory and a local Redis, elsewhere over whatever runs in containers.
 
 mod bus;
+mod conversations;
+mod direct;
 mod events;
+mod gateway;
 mod messages;
+mod room_archive;
 mod roster;
 
 pub use bus::{Endpoint, bus_keeps_its_promises};
+pub use conversations::conversation_store_keeps_its_promises;
+pub use direct::direct_store_keeps_its_promises;
 pub use events::event_sink_keeps_its_promises;
+pub use gateway::{
+    account_store_keeps_its_promises, gateway_archive_keeps_its_promises, persist_queue_keeps_its_promises,
+};
 pub use messages::message_store_keeps_its_promises;
+pub use room_archive::room_archive_keeps_its_promises;
 pub use roster::roster_store_keeps_its_promises;
 
 /// Room ids that would confuse whoever takes them apart.

@@ -2,16 +2,22 @@
 
 pub mod conversations_wire;
 pub mod json_lines;
+pub mod kafka;
 pub mod memory;
 pub mod memory_queue;
 pub mod queue;
+pub mod rabbitmq;
+pub mod rabbitmq_queue;
+pub mod several;
 pub mod wire;
 
 use std::fmt;
 
-use chatwright_protocol::vocabulary::{MessageId, RoomId, UserId};
+use chatwright_protocol::vocabulary::{Message, MessageId, RoomId, RoomKind, UserId};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
+
+use crate::store::RoomRecord;
 
 /// A message was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,23 @@ pub struct MessageSent {
     pub text: String,
     /// Milliseconds since the Unix epoch.
     pub sent_at_ms: u64,
+}
+
+impl MessageSent {
+    /// The event of a message of a room with this record, if it has one.
+    #[must_use]
+    pub fn of(message: &Message, record: Option<&RoomRecord>) -> Self {
+        Self {
+            message: message.id.clone(),
+            room: message.room.clone(),
+            sender: message.sender.user.clone(),
+            receiver: record.and_then(|record| other_participant(record, &message.sender.user)),
+            recipients: Vec::new(),
+            dedupe_id: None,
+            text: message.text.clone(),
+            sent_at_ms: message.sent_at_ms,
+        }
+    }
 }
 
 /// The event was not taken over; it is to be offered again.
@@ -56,4 +79,16 @@ impl std::error::Error for NotTaken {}
 pub trait EventSink: Send + Sync {
     /// Takes over one event.
     fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>>;
+}
+
+/// The one other participant of a direct room.
+fn other_participant(record: &RoomRecord, sender: &UserId) -> Option<UserId> {
+    if record.kind != RoomKind::Direct {
+        return None;
+    }
+    let mut others = record.participants.iter().filter(|user| *user != sender);
+    match (others.next(), others.next()) {
+        (Some(other), None) => Some(other.clone()),
+        (Some(_), Some(_)) | (None, _) => None,
+    }
 }

@@ -10,7 +10,6 @@ pub(crate) mod gateway;
 mod observe;
 mod opening;
 mod origin;
-pub mod pages;
 mod posting;
 mod rooms;
 

@@ -3,6 +3,8 @@
 //! Two traits, because a deployment may keep them in different places (messages in a document store behind a cache, the roster
 //! only where keys expire). One folder or file per technology.
 
+pub mod archive;
+pub mod archived;
 pub mod conversations;
 pub mod direct;
 pub mod gateway;
@@ -10,6 +12,8 @@ pub mod memory;
 pub mod memory_direct;
 pub mod memory_gateway;
 pub mod memory_roster;
+pub mod mongodb;
+pub mod postgres;
 pub mod redis;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 
 use axum::Router;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
     auth::{
@@ -18,13 +19,11 @@ use crate::{
     chat::{self, Core},
     clock,
     config::{Config, Secret, VerifierConfig},
-    http::{
-        Doors, admin_routes,
-        pages::{self, Whereabouts},
-    },
+    http::{Doors, admin_routes},
     listener::{ListenError, Listener, Serving},
     metrics::Metrics,
     redis_link::BadRedis,
+    store::mongodb::BadMongo,
     transport::{EndReason, oxide::Oxide},
 };
 
@@ -116,6 +115,9 @@ pub enum StartError {
     /// The dialect is known, and this server does not speak it.
     #[error("the server does not speak {0}")]
     Dialect(&'static str),
+    /// MongoDB cannot be used as configured. That it does not answer is no error.
+    #[error(transparent)]
+    Mongodb(#[from] BadMongo),
     /// The file for events cannot be opened.
     #[error("failed to open {path} for events: {source}")]
     Events {
@@ -166,15 +168,10 @@ impl Server {
             "gateway" => gateway::assemble(&foundation, &memory.gateway).await?,
             name => return Err(StartError::Dialect(name)),
         };
-        let ports = listeners.iter().map(|(&name, listener)| (name, listener.address().port())).collect();
-        let whereabouts = Whereabouts::new(config.dialect, config.identity, ports);
         let listeners = assembled
             .routes
             .into_iter()
-            .filter_map(|(name, routes)| {
-                let routes = pages::beside(routes, config.dialect, name, &whereabouts);
-                Some((name, listeners.remove(name)?.serve(routes, metrics.clone())))
-            })
+            .filter_map(|(name, routes)| Some((name, listeners.remove(name)?.serve(routes, metrics.clone()))))
             .collect();
         let admin = admin.map(|admin| admin.serve(admin_routes(metrics.clone()), metrics));
         Ok(Self { core: assembled.core, hub: assembled.hub, engine: assembled.engine, listeners, admin, secret })
@@ -273,9 +270,9 @@ fn verifier(config: &VerifierConfig) -> Result<(Arc<dyn Verifier>, Option<Secret
     let clock = Arc::new(clock::unix_ms);
     Ok(match config {
         VerifierConfig::Embedded(names) => {
-            let secret = Secret::fresh();
-            let rules = JwtRules { names: names.clone(), ..JwtRules::new(secret.expose().as_bytes()) };
-            (Arc::new(JwtVerifier::new(rules, clock)), Some(secret))
+            let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+            let rules = JwtRules { names: names.clone(), ..JwtRules::new(secret.as_bytes()) };
+            (Arc::new(JwtVerifier::new(rules, clock)), Some(Secret::new(secret)))
         }
         VerifierConfig::Jwt(rules) => (Arc::new(JwtVerifier::new(rules.clone(), clock)), None),
         VerifierConfig::Service(rules) => (Arc::new(ServiceVerifier::new(rules.clone(), clock)?), None),

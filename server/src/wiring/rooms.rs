@@ -7,19 +7,22 @@ use uuid::Uuid;
 
 use super::{Assembled, Foundation, SOCKET, StartError};
 use crate::{
+    amqp_link::{AmqpLink, Topology},
     bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
     chat::{
         Core,
         rooms::{Hub, Ports, Rules, Speaker},
     },
     config::Config,
-    events::{EventSink, json_lines::JsonLines, wire},
+    events::{EventSink, json_lines::JsonLines, rabbitmq::RabbitmqEvents, several::SeveralSinks, wire},
     http::rooms_routes,
     redis_link::{RedisLink, RedisOptions},
     store::{
         InstanceId, MessageStore, RosterStore,
+        archived::ArchivedMessages,
         memory::{MemoryMessages, Retention},
         memory_roster::MemoryRoster,
+        mongodb::{MongoArchive, MongoLink},
         redis::{RedisMessages, RedisRoster},
     },
     transport::oxide::Oxide,
@@ -42,7 +45,7 @@ impl Shared {
 
 pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Result<Assembled, StartError> {
     let Foundation { config, gate, doors, metrics, .. } = foundation;
-    let (ports, deliveries) = ports(config, shared, events(config).await?)?;
+    let (ports, deliveries) = ports(config, shared, events(config).await?).await?;
     let rules = Rules {
         dialect: &rooms::DIALECT,
         identity: config.identity,
@@ -61,14 +64,28 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
 }
 
 async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {
-    let Some(path) = &config.events_file else { return Ok(None) };
-    match JsonLines::open(path, wire::to_json).await {
-        Ok(sink) => Ok(Some(Arc::new(sink))),
-        Err(source) => Err(StartError::Events { path: path.clone(), source }),
+    let mut sinks: Vec<Arc<dyn EventSink>> = Vec::new();
+    if let Some(path) = &config.events_file {
+        let file = JsonLines::open(path, wire::to_json).await;
+        sinks.push(Arc::new(file.map_err(|source| StartError::Events { path: path.clone(), source })?));
     }
+    if let Some(url) = &config.rabbitmq {
+        let topology = Topology {
+            exchange: None,
+            queue: config.rabbitmq_queue.clone(),
+            dead_letters: None,
+            single_consumer: false,
+        };
+        let link = AmqpLink::new(url.clone(), "chatwright rooms", topology, config.clocks.backend_timeout);
+        sinks.push(Arc::new(RabbitmqEvents::new(link, wire::to_json)));
+    }
+    Ok(match sinks.len() {
+        0 | 1 => sinks.pop(),
+        _ => Some(Arc::new(SeveralSinks(sinks))),
+    })
 }
 
-fn ports(
+async fn ports(
     config: &Config,
     shared: &Shared,
     events: Option<Arc<dyn EventSink>>,
@@ -81,9 +98,16 @@ fn ports(
     let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
     let link = RedisLink::new(&options)?;
     let (bus, deliveries) = RedisBus::new(&options)?;
-    let messages = Arc::new(RedisMessages::new(link.clone(), retention(config)));
-    let ports = Ports { messages, roster: Arc::new(RedisRoster::new(link)), bus: Arc::new(bus), events };
-    Ok((ports, deliveries))
+    let front = RedisMessages::new(link.clone(), retention(config));
+    let roster = Arc::new(RedisRoster::new(link));
+    let Some(mongodb) = &config.mongodb else {
+        return Ok((Ports { messages: Arc::new(front), roster, bus: Arc::new(bus), events }, deliveries));
+    };
+    // The archive tells other services itself, of what it has: a message's event outlives this process.
+    let link = MongoLink::new(mongodb, config.clocks.backend_timeout).await?;
+    let archive = Arc::new(MongoArchive::new(link, events.is_some()));
+    let messages = Arc::new(ArchivedMessages::start(front, archive, events));
+    Ok((Ports { messages, roster, bus: Arc::new(bus), events: None }, deliveries))
 }
 
 fn retention(config: &Config) -> Retention {

@@ -8,11 +8,6 @@ pub(crate) fn images() -> Images {
     Images::named_by(|variable| std::env::var(variable).ok())
 }
 
-/// A Redis of its own, or `None` where containers cannot be had.
-pub(crate) async fn redis(durability: Durability) -> Option<Backends> {
-    start(&[BackendName::Redis], durability).await
-}
-
 /// Services of its own, or `None` where containers cannot be had: then the test was *not run*.
 ///
 /// With `CHATWRIGHT_REQUIRE_BACKENDS=1` that is a failure.

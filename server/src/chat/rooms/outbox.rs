@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chatwright_protocol::vocabulary::{Message, RoomKind, UserId};
+use chatwright_protocol::vocabulary::Message;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     events::{EventSink, MessageSent},
-    store::{MessageStore, RoomRecord},
+    store::MessageStore,
 };
 
 /// Events that wait for their sink; beyond it the newest are dropped with an error in the log.
@@ -60,7 +60,7 @@ async fn empty(
         };
         let Some(message) = message else { return };
         let record = messages.room(&message.room).await.ok().flatten();
-        let event = event(&message, record.as_ref());
+        let event = MessageSent::of(&message, record.as_ref());
         while let Err(problem) = events.offer(&event).await {
             tracing::warn!(%problem, "an event waits");
             if closed.is_cancelled() {
@@ -68,30 +68,5 @@ async fn empty(
             }
             tokio::time::sleep(RETRY).await;
         }
-    }
-}
-
-fn event(message: &Message, record: Option<&RoomRecord>) -> MessageSent {
-    MessageSent {
-        message: message.id.clone(),
-        room: message.room.clone(),
-        sender: message.sender.user.clone(),
-        receiver: record.and_then(|record| other_participant(record, &message.sender.user)),
-        recipients: Vec::new(),
-        dedupe_id: None,
-        text: message.text.clone(),
-        sent_at_ms: message.sent_at_ms,
-    }
-}
-
-/// The one other participant of a direct room.
-fn other_participant(record: &RoomRecord, sender: &UserId) -> Option<UserId> {
-    if record.kind != RoomKind::Direct {
-        return None;
-    }
-    let mut others = record.participants.iter().filter(|user| *user != sender);
-    match (others.next(), others.next()) {
-        (Some(other), None) => Some(other.clone()),
-        (Some(_), Some(_)) | (None, _) => None,
     }
 }

@@ -3,7 +3,7 @@
 use chatwright_protocol::vocabulary::RoomId;
 use redis::{Script, pipe};
 
-use super::wire;
+use super::{unarchived::UNARCHIVED_MAX, wire};
 use crate::{
     redis_link::RedisLink,
     store::{Attempt, Draft, History, MessageStore, Position, RoomRecord, StoreError, StoreFuture, memory::Retention},
@@ -15,19 +15,41 @@ const POSITION_TTL_FACTOR: u64 = 4;
 /// Messages on Redis.
 #[derive(Debug)]
 pub struct RedisMessages {
-    link: RedisLink,
+    pub(super) link: RedisLink,
     retention: Retention,
+    /// Whether an archive behind it is to be told.
+    archived: bool,
     append: Script,
     since: Script,
+    open_room: Script,
+    pub(super) unarchived: Script,
 }
 
 impl RedisMessages {
     /// A store over this link.
     #[must_use]
     pub fn new(link: RedisLink, retention: Retention) -> Self {
-        let append = Script::new(include_str!("append.lua"));
-        let since = Script::new(include_str!("since.lua"));
-        Self { link, retention, append, since }
+        Self {
+            link,
+            retention,
+            archived: false,
+            append: Script::new(include_str!("append.lua")),
+            since: Script::new(include_str!("since.lua")),
+            open_room: Script::new(include_str!("open_room.lua")),
+            unarchived: Script::new(include_str!("unarchived.lua")),
+        }
+    }
+
+    /// The same with an archive behind it: whatever is stored from here on waits to be written there.
+    #[must_use]
+    pub fn before_an_archive(self) -> Self {
+        Self { archived: true, ..self }
+    }
+
+    /// How many messages it keeps of a room.
+    #[must_use]
+    pub fn history_messages_max(&self) -> usize {
+        self.retention.history_messages_max
     }
 
     fn history_key(&self, room: &RoomId) -> String {
@@ -61,14 +83,18 @@ impl MessageStore for RedisMessages {
     fn append<'a>(&'a self, draft: &'a Draft, attempt: Attempt) -> StoreFuture<'a, Position> {
         Box::pin(async move {
             let mut script = self.append.key(self.position_key(&draft.room));
+            script.key(self.history_key(&draft.room));
+            if self.archived {
+                script.key(self.queue_key());
+            }
             script
-                .key(self.history_key(&draft.room))
                 .arg(wire::draft_json(draft))
                 .arg(draft.id.as_str())
                 .arg(if attempt == Attempt::Again { "1" } else { "0" })
                 .arg(self.retention.history_messages_max)
                 .arg(self.history_ttl_s())
-                .arg(self.position_ttl_s());
+                .arg(self.position_ttl_s())
+                .arg(UNARCHIVED_MAX);
             let (generation, sequence) = self.link.run_script(&script).await?;
             Ok(Position { generation, sequence })
         })
@@ -123,11 +149,12 @@ impl MessageStore for RedisMessages {
 
     fn open_room<'a>(&'a self, record: &'a RoomRecord) -> StoreFuture<'a, RoomRecord> {
         Box::pin(async move {
-            let key = self.record_key(&record.room);
-            let ttl = i64::try_from(self.position_ttl_s()).unwrap_or(i64::MAX);
-            let mut all = pipe();
-            all.atomic().set_nx(&key, wire::record_json(record)).ignore().expire(&key, ttl).ignore().get(&key);
-            let (text,): (String,) = self.link.read_all(&all).await?;
+            let mut script = self.open_room.key(self.record_key(&record.room));
+            if self.archived {
+                script.key(self.queue_key());
+            }
+            script.arg(wire::record_json(record)).arg(self.position_ttl_s());
+            let text: String = self.link.read_script(&script).await?;
             wire::record(&text)
         })
     }

@@ -3,8 +3,10 @@
 mod history_cache;
 mod messages;
 mod roster;
+mod unarchived;
 mod wire;
 
 pub use history_cache::RedisHistoryCache;
 pub use messages::RedisMessages;
 pub use roster::RedisRoster;
+pub use unarchived::Unarchived;

@@ -1,0 +1,174 @@
+//! Events in a topic of Kafka, keyed by their room, so that those of one room stay in order.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use futures_util::future::BoxFuture;
+use rskafka::{
+    BackoffConfig,
+    chrono::{DateTime, Utc},
+    client::{
+        Client, ClientBuilder,
+        error::Error,
+        partition::{Compression, PartitionClient, UnknownTopicHandling},
+    },
+    record::Record,
+};
+use tokio::sync::Mutex;
+
+use super::{EventSink, MessageSent, NotTaken};
+
+/// Of a topic that we make: as many partitions and copies as the cluster's administrator chose for new ones.
+const BROKERS_DEFAULT: i16 = -1;
+
+/// Publishes to one topic.
+pub struct KafkaEvents {
+    brokers: Vec<String>,
+    topic: String,
+    timeout: Duration,
+    to_json: fn(&MessageSent) -> String,
+    open: Mutex<Option<Vec<PartitionClient>>>,
+}
+
+impl fmt::Debug for KafkaEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaEvents")
+            .field("brokers", &self.brokers)
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaEvents {
+    /// A sink; `to_json` is the dialect's documented form. Nothing is connected before the first event.
+    #[must_use]
+    pub fn new(brokers: Vec<String>, topic: &str, timeout: Duration, to_json: fn(&MessageSent) -> String) -> Self {
+        Self { brokers, topic: topic.to_owned(), timeout, to_json, open: Mutex::default() }
+    }
+
+    /// One client per partition; the topic is made if it is not there.
+    async fn open(&self) -> Result<Vec<PartitionClient>, Error> {
+        let patience = BackoffConfig { deadline: Some(self.timeout), ..BackoffConfig::default() };
+        let builder = ClientBuilder::new(self.brokers.clone()).client_id("chatwright").backoff_config(patience);
+        let client = builder.build().await?;
+        let partitions = match self.partitions(&client).await? {
+            Some(partitions) => partitions,
+            None => {
+                let timeout_ms = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
+                let controller = client.controller_client()?;
+                let made = controller.create_topic(&self.topic, BROKERS_DEFAULT.into(), BROKERS_DEFAULT, timeout_ms);
+                // Another instance may have been first: then it is there all the same.
+                if let Err(problem) = made.await {
+                    tracing::debug!(%problem, topic = self.topic, "the topic was not made");
+                }
+                self.partitions(&client).await?.unwrap_or_default()
+            }
+        };
+        let mut clients = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            clients.push(client.partition_client(&self.topic, partition, UnknownTopicHandling::Error).await?);
+        }
+        Ok(clients)
+    }
+
+    async fn partitions(&self, client: &Client) -> Result<Option<Vec<i32>>, Error> {
+        let topics = client.list_topics().await?;
+        Ok(topics
+            .into_iter()
+            .find(|topic| topic.name == self.topic)
+            .map(|topic| topic.partitions.into_iter().collect()))
+    }
+
+    async fn publish(&self, open: &mut Option<Vec<PartitionClient>>, event: &MessageSent) -> Result<(), String> {
+        if open.as_ref().is_none_or(Vec::is_empty) {
+            *open = Some(self.open().await.map_err(|problem| problem.to_string())?);
+        }
+        let key = event.room.as_str().as_bytes();
+        let partitions = open.as_deref().unwrap_or_default();
+        let partition = partition_of(key, partitions.len()).and_then(|index| partitions.get(index));
+        let partition = partition.ok_or_else(|| format!("the topic {} has no partition yet", self.topic))?;
+        let record = Record {
+            key: Some(key.to_vec()),
+            value: Some((self.to_json)(event).into_bytes()),
+            headers: BTreeMap::new(),
+            timestamp: instant(event.sent_at_ms),
+        };
+        let produced = partition.produce(vec![record], Compression::NoCompression).await;
+        produced.map(|_| ()).map_err(|problem| problem.to_string())
+    }
+}
+
+impl EventSink for KafkaEvents {
+    fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>> {
+        Box::pin(async move {
+            // One after the other: the order of a room's events must stay.
+            let mut open = self.open.lock().await;
+            let published = tokio::time::timeout(self.timeout, self.publish(&mut open, event)).await;
+            let published = published.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            if published.is_err() {
+                *open = None; // a broker that came back may have other partitions elsewhere
+            }
+            published.map_err(|problem| NotTaken(format!("Kafka: {problem}")))
+        })
+    }
+}
+
+fn instant(unix_ms: u64) -> DateTime<Utc> {
+    i64::try_from(unix_ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default()
+}
+
+/// The partition that every client of Kafka's own chooses for a key, so that other producers' events of a room come in one order with ours.
+fn partition_of(key: &[u8], partitions: usize) -> Option<usize> {
+    let hash = usize::try_from(murmur2(key) & 0x7fff_ffff).ok()?;
+    hash.checked_rem(partitions)
+}
+
+/// Murmur2 with Kafka's seed.
+fn murmur2(data: &[u8]) -> u32 {
+    const SEED: u32 = 0x9747_b28c;
+    const MIX: u32 = 0x5bd1_e995;
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let mut hash = SEED ^ length;
+    let mut words = data.chunks_exact(4);
+    for word in &mut words {
+        let mut mixed = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(MIX);
+        mixed ^= mixed >> 24;
+        hash = hash.wrapping_mul(MIX) ^ mixed.wrapping_mul(MIX);
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        for (index, byte) in rest.iter().enumerate() {
+            hash ^= u32::from(*byte) << (8 * index);
+        }
+        hash = hash.wrapping_mul(MIX);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(MIX);
+    hash ^ (hash >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_hash_as_with_kafkas_own_clients() {
+        // The pairs of Apache Kafka's own test of its hash.
+        let pairs: [(&str, i32); 6] = [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+        ];
+        for (key, hash) in pairs {
+            assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_partition_and_a_topic_without_partitions_has_none() {
+        assert_eq!(partition_of(b"room", 0), None);
+        assert!((1..20).all(|partitions| partition_of(b"room", partitions).is_some_and(|index| index < partitions)));
+    }
+}

@@ -1,0 +1,31 @@
+//! Events for several receivers at once.
+
+use std::{fmt, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use super::{EventSink, MessageSent, NotTaken};
+
+/// Offers each event to all of them, in their order. One that does not take it makes the event be offered again to all: more than once is
+/// allowed, not at all is not.
+pub struct SeveralSinks(
+    /// The receivers.
+    pub Vec<Arc<dyn EventSink>>,
+);
+
+impl fmt::Debug for SeveralSinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SeveralSinks({})", self.0.len())
+    }
+}
+
+impl EventSink for SeveralSinks {
+    fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>> {
+        Box::pin(async move {
+            for sink in &self.0 {
+                sink.offer(event).await?;
+            }
+            Ok(())
+        })
+    }
+}
