@@ -120,6 +120,7 @@ fn leaves_transport_open(steps: &[Step]) -> bool {
         | StepAct::Wait(_)
         | StepAct::Auth { .. }
         | StepAct::Target { .. }
+        | StepAct::Asks { .. }
         | StepAct::Backend { .. } => false,
     })
 }
@@ -137,9 +138,11 @@ fn estimate(steps: &[Step], stage: &Stage) -> Duration {
                     tails(does).into_iter().filter_map(|tail| tail.within.as_ref()).filter(|span| has_clock(span));
                 quiet + clocks.map(|span| length(span, stage)).max().unwrap_or_default()
             }
-            StepAct::Use { .. } | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {
-                Duration::ZERO
-            }
+            StepAct::Use { .. }
+            | StepAct::Auth { .. }
+            | StepAct::Target { .. }
+            | StepAct::Asks { .. }
+            | StepAct::Backend { .. } => Duration::ZERO,
         })
         .sum()
 }

@@ -300,7 +300,7 @@ impl Judge<'_> {
             failure,
             transcript,
             elapsed,
-            proven: self.suite.proven.contains(&one.case.name),
+            proven: self.suite.is_proven(&one.case.name),
         }
     }
 

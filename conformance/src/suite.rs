@@ -103,8 +103,11 @@ impl Suite {
                 }
                 self.dialects.insert(dialect.name.clone(), dialect);
             }
-            ["dialects" | "protocols", name, "cases", rest @ ..] if file.path.ends_with(".case") => {
-                let name = format!("{name}/{}", rest.join("/").trim_end_matches(".case"));
+            ["dialects" | "protocols", name, folder @ ("cases" | "probes"), rest @ ..]
+                if file.path.ends_with(".case") =>
+            {
+                let below = if *folder == "probes" { "probes/" } else { "" };
+                let name = format!("{name}/{below}{}", rest.join("/").trim_end_matches(".case"));
                 self.cases.push(parse_case(&file.shown, &name, &file.text).map_err(|e| e.to_string())?);
             }
             ["wrong", _] if file.path.ends_with(".toml") => {
@@ -195,6 +198,12 @@ impl Suite {
         problems
     }
 
+    /// Whether a wrong server is known that a case catches. A probe judges a deployment, of which there are no wrong ones: it is not
+    /// asked for.
+    pub(crate) fn is_proven(&self, case: &str) -> bool {
+        self.proven.contains(case) || case.split('/').nth(1) == Some("probes")
+    }
+
     /// A clause by its citation.
     #[must_use]
     pub fn clause(&self, id: &ClauseId) -> Option<&Clause> {
@@ -230,7 +239,7 @@ impl Suite {
         Some(Explanation {
             case,
             clauses: clauses.iter().filter_map(|id| self.clause(id)).collect(),
-            proven: self.proven.contains(name),
+            proven: self.is_proven(name),
         })
     }
 
@@ -268,6 +277,7 @@ fn marked(steps: &[Step], found: &mut Vec<(ClauseId, Option<u32>)>) {
                     tails(does).into_iter().filter_map(|tail| tail.clause.clone()).map(|id| (id, Some(step.line))),
                 );
             }
+            StepAct::Asks { tail, .. } => found.extend(tail.clause.clone().map(|id| (id, Some(step.line)))),
             StepAct::Use { .. }
             | StepAct::Wait(_)
             | StepAct::Auth { .. }

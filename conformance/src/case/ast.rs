@@ -1,8 +1,8 @@
 //! A case as data: what the parser makes, the printer prints and the player plays.
 
 use super::{
-    act::Act,
-    value::{Payload, Span, Value},
+    act::{Act, Tail},
+    value::{Pattern, Payload, Span, Value},
 };
 use crate::outcome::ClauseId;
 
@@ -95,6 +95,29 @@ pub enum StepAct {
         /// What to do.
         verb: WorldVerb,
     },
+    /// `backend NAME asked QUESTION says PATTERN`, `target logged PATTERN`: asked again until it is so, or the deadline has passed.
+    Asks {
+        /// Whom, and what.
+        asked: Asked,
+        /// What has to come out.
+        says: Pattern,
+        /// Clause and deadline.
+        tail: Tail,
+    },
+}
+
+/// What a probe looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// A backend, in its own language.
+    Backend {
+        /// `redis`, ...
+        name: String,
+        /// Such as `HGETALL key`.
+        question: Payload,
+    },
+    /// What the instances have printed lately, as an array of lines.
+    Log,
 }
 
 /// What control does to an instance or a backend.

@@ -10,7 +10,7 @@ use super::{
         Act, Answered, Arrives, Body, BodyPattern, ExpectMode, Expected, Incoming, Outgoing, Request, StatusPattern,
         Tail,
     },
-    ast::{Case, ConnectOptions, Step, StepAct},
+    ast::{Asked, Case, ConnectOptions, Step, StepAct},
     json_value::{pattern, payload, template, text_pattern, value},
     value::Payload,
 };
@@ -63,6 +63,15 @@ fn step(of: &Step) -> Json {
             "do": "auth", "status": status, "user": user.as_ref().map(value), "delay": delay.as_ref().map(ToString::to_string), "for": actor,
         }),
         StepAct::Target { verb, instance } => json!({"do": "target", "verb": verb.to_string(), "instance": instance}),
+        StepAct::Asks { asked, says, tail: end } => {
+            let whom = match asked {
+                Asked::Backend { name, question } => {
+                    json!({"do": "ask", "backend": name, "question": payload(question)})
+                }
+                Asked::Log => json!({"do": "ask", "log": true}),
+            };
+            joined(joined(whom, json!({"says": pattern(says)})), tail(end))
+        }
         StepAct::Backend { name, verb } => json!({"do": "backend", "verb": verb.to_string(), "name": name}),
     };
     joined(base, more)

@@ -99,6 +99,7 @@ fn collect(steps: &[Step], given: &mut BTreeSet<String>) {
                 given.insert(name.clone());
                 collect(steps, given);
             }
+            StepAct::Asks { .. } => bound_in(&step.to_string(), given),
             StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {}
         }
     }
@@ -106,7 +107,10 @@ fn collect(steps: &[Step], given: &mut BTreeSet<String>) {
 
 /// The names that a step's patterns bind, read from its printed form: `as $x`, `ack=$x`, `(?P<x>` and `(?<x>`.
 fn captures(does: &Act, given: &mut BTreeSet<String>) {
-    let printed = does.to_string();
+    bound_in(&does.to_string(), given);
+}
+
+fn bound_in(printed: &str, given: &mut BTreeSet<String>) {
     for mark in [" as $", "ack=$", "(?P<", "(?<"] {
         for (at, _) in printed.match_indices(mark) {
             let rest = &printed[at + mark.len()..];

@@ -197,7 +197,7 @@ fn step(source: &Source, c: &mut Cursor, line: u32, steps: &mut Vec<Step>) -> Pa
     if matches!(word.as_str(), "clause" | "needs" | "within" | "manual" | "let") {
         return Err(c.error(&format!("`{word}` is a header line: it stands before the first step")));
     }
-    if let Some(act) = parse_world::world(c)? {
+    if let Some(act) = parse_world::world(source, c)? {
         steps.push(Step { line, act });
         return Ok(());
     }

@@ -1,11 +1,14 @@
-//! Parses the steps that belong to nobody: `use`, `wait`, `auth`, `target`, `backend`.
+//! Parses the steps that belong to nobody: `use`, `wait`, `auth`, `target`, `backend`, and what probes ask.
 
 use super::{
-    ast::{ConnectOptions, StepAct, WorldVerb},
+    ast::{Asked, ConnectOptions, StepAct, WorldVerb},
     cursor::{Cursor, Parsed},
+    parse::Source,
     parse_options,
-    parse_step::actor_name,
-    parse_value::{span, value},
+    parse_pattern::pattern,
+    parse_step::{actor_name, tail},
+    parse_value::{payload_word, span, value},
+    value::Payload,
 };
 
 /// The verbs of control with their words.
@@ -19,7 +22,7 @@ pub(super) const VERBS: [(&str, WorldVerb); 6] = [
 ];
 
 /// A step of the world; `None` if the line starts with none of its words.
-pub(super) fn world(c: &mut Cursor) -> Parsed<Option<StepAct>> {
+pub(super) fn world(source: &Source, c: &mut Cursor) -> Parsed<Option<StepAct>> {
     let act = if c.eat_word("use") {
         use_line(c)?
     } else if c.eat_word("wait") {
@@ -27,6 +30,10 @@ pub(super) fn world(c: &mut Cursor) -> Parsed<Option<StepAct>> {
     } else if c.eat_word("auth") {
         auth(c)?
     } else if c.eat_word("target") {
+        if c.eat_word("logged") {
+            c.blanks();
+            return asks(source, c, Asked::Log).map(Some);
+        }
         let verb = verb(c)?;
         c.blanks();
         let instance = if c.at_end() { 1 } else { integer(c)? };
@@ -34,11 +41,29 @@ pub(super) fn world(c: &mut Cursor) -> Parsed<Option<StepAct>> {
     } else if c.eat_word("backend") {
         let name = c.take(|ch| ch.is_ascii_alphanumeric() || ch == '-');
         c.blanks();
+        if c.eat_word("asked") {
+            c.blanks();
+            // A document is a question too: it is asked as JSON.
+            let is_json = c.starts_with("{");
+            let question = if is_json { Payload::Value(value(c)?) } else { payload_word(c)? };
+            c.blanks();
+            if !c.eat_word("says") {
+                return Err(c.expected("`says`"));
+            }
+            c.blanks();
+            return asks(source, c, Asked::Backend { name, question }).map(Some);
+        }
         StepAct::Backend { name, verb: verb(c)? }
     } else {
         return Ok(None);
     };
     Ok(Some(act))
+}
+
+fn asks(source: &Source, c: &mut Cursor, asked: Asked) -> Parsed<StepAct> {
+    let says = pattern(c)?;
+    c.blanks();
+    Ok(StepAct::Asks { asked, says, tail: tail(source, c)? })
 }
 
 fn use_line(c: &mut Cursor) -> Parsed<StepAct> {

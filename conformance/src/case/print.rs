@@ -7,7 +7,7 @@ use super::{
         Act, Answered, Arrives, Body, BodyPattern, ExpectMode, Expected, Incoming, Outgoing, Request, StatusPattern,
         Tail,
     },
-    ast::{ActorName, Case, ConnectOptions, Step, StepAct, Transport, WorldVerb},
+    ast::{ActorName, Asked, Case, ConnectOptions, Step, StepAct, Transport, WorldVerb},
     parse_options::TRANSPORTS,
     parse_world::VERBS,
     print_value::{Quoted, joined},
@@ -71,6 +71,10 @@ impl Display for StepAct {
             }
             Self::Target { verb, instance } => write!(f, "target {verb} {instance}"),
             Self::Backend { name, verb } => write!(f, "backend {name} {verb}"),
+            Self::Asks { asked: Asked::Backend { name, question }, says, tail } => {
+                write!(f, "backend {name} asked {question} says {says}{tail}")
+            }
+            Self::Asks { asked: Asked::Log, says, tail } => write!(f, "target logged {says}{tail}"),
         }
     }
 }

@@ -7,6 +7,7 @@ mod end;
 mod expect;
 mod got;
 mod names;
+mod probe;
 mod sending;
 mod steps;
 mod transcript;

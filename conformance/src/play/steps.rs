@@ -30,7 +30,11 @@ pub(super) fn users(steps: &[Step], found: &mut BTreeSet<String>) {
                 found.insert(actor.user.clone());
             }
             StepAct::Repeat { steps, .. } => users(steps, found),
-            StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {}
+            StepAct::Wait(_)
+            | StepAct::Auth { .. }
+            | StepAct::Target { .. }
+            | StepAct::Asks { .. }
+            | StepAct::Backend { .. } => {}
         }
     }
 }
@@ -46,6 +50,7 @@ impl<'a> Player<'a> {
                 | StepAct::Wait(_)
                 | StepAct::Auth { .. }
                 | StepAct::Target { .. }
+                | StepAct::Asks { .. }
                 | StepAct::Backend { .. } => {}
             }
         }
@@ -117,6 +122,7 @@ impl<'a> Player<'a> {
             StepAct::Target { verb, instance } => {
                 self.control(crate::target::Subject::Instance(*instance as usize), *verb, step).await
             }
+            StepAct::Asks { asked, says, tail } => self.ask(asked, (says, tail), step, site).await,
             StepAct::Backend { name, verb } => {
                 self.control(crate::target::Subject::Backend(name.clone()), *verb, step).await
             }

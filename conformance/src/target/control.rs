@@ -86,6 +86,17 @@ pub enum ControlError {
     },
 }
 
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// Nobody here can ask that subject.
+    #[error("nothing here can ask it")]
+    Unable,
+    /// It was asked and refused, or was not there; the text says how.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// Does things to instances and backends. An implementation answers for its own subjects only; [`Controls`] joins several.
 pub trait Control: Send + Sync {
     /// Whether [`Control::act`] knows how to do this.
@@ -99,6 +110,18 @@ pub trait Control: Send + Sync {
 
     /// The last lines that the subject printed, oldest first, for error messages and reports.
     fn last_lines(&self, subject: &Subject) -> Vec<String>;
+
+    /// Asks a subject in its own language (a Redis command, SQL, ...) without changing it: for probes. The answer is its plain data.
+    ///
+    /// # Errors
+    /// [`AskError::Unable`] for a subject that is not its own, else [`AskError::Failed`].
+    fn ask<'a>(
+        &'a self,
+        _subject: &'a Subject,
+        _question: &'a str,
+    ) -> BoxFuture<'a, Result<serde_json::Value, AskError>> {
+        Box::pin(std::future::ready(Err(AskError::Unable)))
+    }
 }
 
 /// Several controls as one: the first that can do it does it.
@@ -131,6 +154,22 @@ impl Control for Controls {
             Some(part) => part.act(subject, action),
             None => Box::pin(std::future::ready(Err(ControlError::Unable { subject: subject.clone(), action }))),
         }
+    }
+
+    fn ask<'a>(
+        &'a self,
+        subject: &'a Subject,
+        question: &'a str,
+    ) -> BoxFuture<'a, Result<serde_json::Value, AskError>> {
+        Box::pin(async move {
+            for part in &self.parts {
+                match part.ask(subject, question).await {
+                    Err(AskError::Unable) => {}
+                    answer @ (Ok(_) | Err(AskError::Failed(_))) => return answer,
+                }
+            }
+            Err(AskError::Unable)
+        })
     }
 
     fn last_lines(&self, subject: &Subject) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chatwright_conformance::target::{Action, BackendName, BoxFuture, Control, ControlError, Done, Subject};
+use chatwright_conformance::target::{Action, AskError, BackendName, BoxFuture, Control, ControlError, Done, Subject};
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt,
     bollard::{models::PortBinding, query_parameters::KillContainerOptionsBuilder},
@@ -46,6 +46,9 @@ pub(super) trait Service: Send + Sync + fmt::Debug {
 
     /// Whether a client gets an answer that means that everything can be used; the words are for an error.
     fn probe(&self, address: SocketAddr) -> BoxFuture<'_, Result<(), String>>;
+
+    /// What it answers to a question in its own language, as plain data; the words of an error are its own.
+    fn ask<'a>(&'a self, address: SocketAddr, question: &'a str) -> BoxFuture<'a, Result<serde_json::Value, String>>;
 }
 
 /// One running service.
@@ -232,6 +235,18 @@ impl Control for Container {
 
     fn last_lines(&self, _subject: &Subject) -> Vec<String> {
         Vec::new()
+    }
+
+    fn ask<'a>(
+        &'a self,
+        subject: &'a Subject,
+        question: &'a str,
+    ) -> BoxFuture<'a, Result<serde_json::Value, AskError>> {
+        if *subject != Subject::Backend(self.service().to_owned()) {
+            return Box::pin(std::future::ready(Err(AskError::Unable)));
+        }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        Box::pin(async move { self.service.ask(address, question).await.map_err(AskError::Failed) })
     }
 }
 

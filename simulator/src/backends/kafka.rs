@@ -14,6 +14,9 @@ use super::{Durability, container::Service};
 const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 /// A topic whose creation shows that the controller works and the broker is not fenced.
 const PROBE_TOPIC: &str = "chatwright-ready";
+/// What a probe reads of a partition at most, and how long the broker may wait for a first byte.
+const FETCH_BYTES_MAX: i32 = 4_000_000;
+const FETCH_WAIT_MS: i32 = 50;
 /// What the client waits for the controller.
 const CREATE_TIMEOUT_MS: i32 = 1_000;
 
@@ -62,6 +65,34 @@ impl Service for Kafka {
     fn probe(&self, address: SocketAddr) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { make_topic(address).await.map_err(|problem| problem.to_string()) })
     }
+
+    fn ask<'a>(&'a self, address: SocketAddr, question: &'a str) -> BoxFuture<'a, Result<serde_json::Value, String>> {
+        Box::pin(async move { answer(address, question).await.map_err(|problem| problem.to_string()) })
+    }
+}
+
+/// `records TOPIC`: its first records with key and value, partition by partition.
+async fn answer(
+    address: SocketAddr,
+    question: &str,
+) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+    let Some(name) = question.trim().strip_prefix("records ") else {
+        return Err("ask `records TOPIC`".into());
+    };
+    let patience = BackoffConfig { deadline: Some(CLIENT_PATIENCE), ..BackoffConfig::default() };
+    let client = ClientBuilder::new(vec![address.to_string()]).backoff_config(patience).build().await?;
+    let topic = client.list_topics().await?.into_iter().find(|topic| topic.name == name.trim());
+    let topic = topic.ok_or_else(|| format!("there is no topic `{}`", name.trim()))?;
+    let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let mut all = Vec::new();
+    for partition in topic.partitions {
+        let reader = client.partition_client(&topic.name, partition, UnknownTopicHandling::Error).await?;
+        let (records, _) = reader.fetch_records(0, 1..FETCH_BYTES_MAX, FETCH_WAIT_MS).await?;
+        all.extend(records.into_iter().map(|one| {
+            serde_json::json!({"partition": partition, "key": text(one.record.key), "value": text(one.record.value)})
+        }));
+    }
+    Ok(all.into())
 }
 
 /// Makes the topic if it is not there, and finds the leader of its partition.

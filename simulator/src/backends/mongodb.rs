@@ -42,6 +42,21 @@ impl Service for Mongodb {
     fn probe(&self, address: SocketAddr) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { ping(&self.place(address).1).await.map_err(|problem| problem.to_string()) })
     }
+
+    fn ask<'a>(&'a self, address: SocketAddr, question: &'a str) -> BoxFuture<'a, Result<serde_json::Value, String>> {
+        Box::pin(async move { answer(&self.place(address).1, question).await.map_err(|problem| problem.to_string()) })
+    }
+}
+
+/// A command as JSON, such as `{"find": "messages", "filter": {}}`; of a cursor its first documents, else the reply.
+async fn answer(url: &str, command: &str) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+    let command: mongodb::bson::Document = serde_json::from_str(command)?;
+    let mut options = ClientOptions::parse(url).await?;
+    options.server_selection_timeout = Some(SELECTION_TIMEOUT);
+    let client = Client::with_options(options)?;
+    let database = client.default_database().ok_or("its address names no database")?;
+    let reply = serde_json::to_value(database.run_command(command).await?)?;
+    Ok(reply.pointer("/cursor/firstBatch").cloned().unwrap_or(reply))
 }
 
 async fn ping(url: &str) -> mongodb::error::Result<()> {

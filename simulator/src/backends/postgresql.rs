@@ -39,6 +39,20 @@ impl Service for Postgresql {
     fn probe(&self, address: SocketAddr) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { ask(&self.place(address).1).await.map_err(|problem| problem.to_string()) })
     }
+
+    fn ask<'a>(&'a self, address: SocketAddr, question: &'a str) -> BoxFuture<'a, Result<serde_json::Value, String>> {
+        Box::pin(async move { answer(&self.place(address).1, question).await.map_err(|problem| problem.to_string()) })
+    }
+}
+
+/// The rows of a query, each an object.
+async fn answer(url: &str, query: &str) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+    let mut connection = PgConnection::connect(url).await?;
+    // Typed by the author of a probe, into a database of its own.
+    let sql = format!("SELECT coalesce(json_agg(asked), '[]')::text FROM ({query}) AS asked");
+    let rows: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(serde_json::from_str(&rows)?)
 }
 
 async fn ask(url: &str) -> sqlx::Result<()> {

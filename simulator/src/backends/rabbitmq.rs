@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 
 use chatwright_conformance::target::{BackendName, BoxFuture};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{
+    Connection, ConnectionProperties, ExchangeKind,
+    options::{BasicGetOptions, ExchangeDeclareOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+use serde_json::json;
 
 use super::{Durability, container::Service};
 
@@ -38,6 +43,47 @@ impl Service for Rabbitmq {
     fn probe(&self, address: SocketAddr) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { open(&self.place(address).1).await.map_err(|problem| problem.to_string()) })
     }
+
+    fn ask<'a>(&'a self, address: SocketAddr, question: &'a str) -> BoxFuture<'a, Result<serde_json::Value, String>> {
+        Box::pin(async move { answer(&self.place(address).1, question).await.map_err(|problem| problem.to_string()) })
+    }
+}
+
+/// `queue NAME`: whether it is there, with its messages and consumers; `first NAME`: the first message of a queue, which stays there;
+/// `exchange KIND NAME`: whether it is there, of this kind and durable.
+async fn answer(url: &str, question: &str) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let words: Vec<&str> = question.split_whitespace().collect();
+    let answer = match words.as_slice() {
+        ["queue", name] => {
+            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let queue = channel.queue_declare((*name).into(), options, FieldTable::default()).await?;
+            json!({"messages": queue.message_count(), "consumers": queue.consumer_count()})
+        }
+        ["first", name] => match channel.basic_get((*name).into(), BasicGetOptions { no_ack: false }).await? {
+            // Never acknowledged, so it goes back when the connection is closed.
+            Some(message) => json!({
+                "body": String::from_utf8_lossy(&message.delivery.data),
+                "persistent": message.delivery.properties.delivery_mode() == &Some(2),
+            }),
+            None => serde_json::Value::Null,
+        },
+        ["exchange", kind, name] => {
+            let options = ExchangeDeclareOptions { passive: true, durable: true, ..ExchangeDeclareOptions::default() };
+            let kind = match *kind {
+                "topic" => ExchangeKind::Topic,
+                "direct" => ExchangeKind::Direct,
+                "fanout" => ExchangeKind::Fanout,
+                other => ExchangeKind::Custom(other.to_owned()),
+            };
+            channel.exchange_declare((*name).into(), kind, options, FieldTable::default()).await?;
+            json!({})
+        }
+        _ => return Err("ask `queue NAME`, `first NAME` or `exchange KIND NAME`".into()),
+    };
+    connection.close(REPLY_SUCCESS, "asked".into()).await?;
+    Ok(answer)
 }
 
 async fn open(url: &str) -> lapin::Result<()> {
