@@ -6,11 +6,11 @@ mod wire;
 
 use std::fmt;
 
-use chatwright_protocol::vocabulary::{Member, RoomId, UserId};
+use chatwright_protocol::vocabulary::{Member, Message, RoomId, UserId};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::store::{InstanceId, Stored};
+use crate::store::{InstanceId, Stored, sessions::Version};
 
 /// What travels between instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,34 @@ pub enum NoticeBody {
         /// Started or stopped.
         active: bool,
     },
+    /// Something was said that is stored nowhere. Its number is unlike that of anything else which this origin said lately: who hears it
+    /// twice knows it.
+    Said {
+        /// What.
+        message: Message,
+        /// Its number.
+        number: u64,
+    },
+    /// A user of a session room came or went.
+    Moved {
+        /// Who.
+        member: Member,
+        /// Where to.
+        movement: Movement,
+        /// When, in the life of the store: what is older than something known is no news.
+        version: Version,
+    },
+}
+
+/// How a user of a session room moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Movement {
+    /// He is new.
+    Came,
+    /// He is back after a confirmed departure.
+    CameBack,
+    /// His departure is confirmed.
+    Went,
 }
 
 impl NoticeBody {
@@ -48,13 +76,19 @@ impl NoticeBody {
     #[must_use]
     pub fn silent_for(&self) -> Option<&UserId> {
         match self {
-            Self::Message(_) => None,
-            Self::Joined(member) | Self::Left(member) | Self::Typing { member, .. } => Some(&member.user),
+            Self::Message(_) | Self::Said { .. } => None,
+            Self::Joined(member) | Self::Left(member) | Self::Typing { member, .. } | Self::Moved { member, .. } => {
+                Some(&member.user)
+            }
         }
     }
 }
 
 /// What a subscriber receives.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all deliveries are notices, and a box for each would cost more than it saves"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     /// A notice of a subscribed room.

@@ -41,6 +41,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How often the subscribing connection is asked whether it lives: a half-open one says nothing by itself.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
+/// Where the notices of a room of `rooms` are published, as documented: this, and then the room's id.
+const CHANNEL: &str = "chat:room:";
+
 /// An instance's end of the bus.
 #[derive(Debug)]
 pub struct RedisBus {
@@ -63,6 +66,14 @@ impl RedisBus {
     /// # Errors
     /// [`BadRedis`]. That nobody answers there is no error: the bus waits for him.
     pub fn new(options: &RedisOptions) -> Result<(Self, Deliveries), BadRedis> {
+        Self::on_channels(options, CHANNEL)
+    }
+
+    /// The same with channels of another name: this, and then the room's id.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn on_channels(options: &RedisOptions, before_room: &'static str) -> Result<(Self, Deliveries), BadRedis> {
         let link = RedisLink::new(options)?;
         let client = redis_link::client(options)?;
         let (wishes, wished) = mpsc::channel(WISHES_WAITING_MAX);
@@ -72,19 +83,20 @@ impl RedisBus {
         let subscriber = Subscriber {
             client,
             link: link.clone(),
+            before_room,
             timeout: options.timeout,
             rooms: HashMap::new(),
             inlet: Inlet { deliveries, missed: false },
             subscribed: Arc::clone(&subscribed),
         };
         tokio::spawn(subscriber.run(wished));
-        tokio::spawn(publish_all(link.clone(), to_publish, options.timeout));
+        tokio::spawn(publish_all(link.clone(), before_room, to_publish, options.timeout));
         Ok((Self { link, wishes, outgoing, subscribed, timeout: options.timeout }, receiver))
     }
 }
 
-fn channel(link: &RedisLink, room: &RoomId) -> String {
-    link.key("chat:room:", room.as_str(), "")
+fn channel(link: &RedisLink, before_room: &str, room: &RoomId) -> String {
+    link.key(before_room, room.as_str(), "")
 }
 
 impl Bus for RedisBus {
@@ -128,12 +140,17 @@ impl Bus for RedisBus {
 }
 
 /// Publishes in the order queued; what cannot be published within the time limit is given up.
-async fn publish_all(link: RedisLink, mut waiting: mpsc::Receiver<Notice>, patience: Duration) {
+async fn publish_all(
+    link: RedisLink,
+    before_room: &'static str,
+    mut waiting: mpsc::Receiver<Notice>,
+    patience: Duration,
+) {
     let mut batch = Vec::with_capacity(PUBLISH_BATCH_MAX);
     while waiting.recv_many(&mut batch, PUBLISH_BATCH_MAX).await > 0 {
         let mut commands = Pipeline::with_capacity(batch.len());
         for notice in batch.drain(..) {
-            commands.publish(channel(&link, &notice.room), wire::to_json(&notice)).ignore();
+            commands.publish(channel(&link, before_room, &notice.room), wire::to_json(&notice)).ignore();
         }
         let started = Instant::now();
         // A batch that was published and whose answer was lost is published again: messages carry positions, the rest is harmless twice.
@@ -150,6 +167,7 @@ async fn publish_all(link: RedisLink, mut waiting: mpsc::Receiver<Notice>, patie
 struct Subscriber {
     client: Client,
     link: RedisLink,
+    before_room: &'static str,
     timeout: Duration,
     /// What is wished for, by channel.
     rooms: HashMap<String, RoomId>,
@@ -183,6 +201,10 @@ enum Lost {
 }
 
 impl Subscriber {
+    fn channel(&self, room: &RoomId) -> String {
+        channel(&self.link, self.before_room, room)
+    }
+
     async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
         let mut connected_before = false;
         loop {
@@ -249,14 +271,14 @@ impl Subscriber {
     async fn fulfil(&mut self, sink: &mut PubSubSink, wish: Wish) -> Result<(), String> {
         match wish {
             Wish::Subscribe(room, done) => {
-                let channel = channel(&self.link, &room);
+                let channel = self.channel(&room);
                 self.rooms.insert(channel.clone(), room);
                 let outcome = bounded(self.timeout, sink.subscribe(&channel)).await;
                 let _ = done.send(outcome.clone().map_err(BusDown)); // who asked may have given up
                 outcome
             }
             Wish::Unsubscribe(room) => {
-                let channel = channel(&self.link, &room);
+                let channel = self.channel(&room);
                 self.rooms.remove(&channel);
                 bounded(self.timeout, sink.unsubscribe(&channel)).await
             }
@@ -281,11 +303,11 @@ impl Subscriber {
                 wish = wishes.recv() => match wish {
                     None => return false,
                     Some(Wish::Subscribe(room, done)) => {
-                        self.rooms.insert(channel(&self.link, &room), room);
+                        self.rooms.insert(self.channel(&room), room);
                         let _ = done.send(Err(BusDown("Redis is away".to_owned())));
                     }
                     Some(Wish::Unsubscribe(room)) => {
-                        self.rooms.remove(&channel(&self.link, &room));
+                        self.rooms.remove(&self.channel(&room));
                     }
                 },
             }

@@ -2,11 +2,11 @@
 
 use chatwright_protocol::{
     dialects::rooms::wire::{kind_name, kind_of_name},
-    vocabulary::{Member, Message, MessageId, RoomId, UserId},
+    vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Notice, NoticeBody};
+use super::{Movement, Notice, NoticeBody};
 use crate::store::{InstanceId, Stored};
 
 #[derive(Serialize, Deserialize)]
@@ -16,6 +16,8 @@ enum NoticeJson {
     UserJoined(MemberJson),
     UserLeft(MemberJson),
     UserTyping(TypingJson),
+    Said(SaidJson),
+    Moved(MovedJson),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,6 +54,57 @@ struct TypingJson {
     is_typing: bool,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SaidJson {
+    origin: String,
+    room_id: String,
+    user_id: String,
+    username: String,
+    content: String,
+    timestamp: u64,
+    number: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MovedJson {
+    origin: String,
+    room_id: String,
+    user_id: String,
+    username: String,
+    movement: MovementJson,
+    version: u64,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum MovementJson {
+    Came,
+    CameBack,
+    Went,
+}
+
+impl From<Movement> for MovementJson {
+    fn from(movement: Movement) -> Self {
+        match movement {
+            Movement::Came => Self::Came,
+            Movement::CameBack => Self::CameBack,
+            Movement::Went => Self::Went,
+        }
+    }
+}
+
+impl From<MovementJson> for Movement {
+    fn from(json: MovementJson) -> Self {
+        match json {
+            MovementJson::Came => Self::Came,
+            MovementJson::CameBack => Self::CameBack,
+            MovementJson::Went => Self::Went,
+        }
+    }
+}
+
 /// The notice as text.
 pub(super) fn to_json(notice: &Notice) -> String {
     let origin = || notice.origin.as_str().to_owned();
@@ -82,6 +135,23 @@ pub(super) fn to_json(notice: &Notice) -> String {
             user_id: who.user.to_string(),
             username: who.name.clone(),
             is_typing: *active,
+        }),
+        NoticeBody::Said { message, number } => NoticeJson::Said(SaidJson {
+            origin: origin(),
+            room_id: notice.room.to_string(),
+            user_id: message.sender.user.to_string(),
+            username: message.sender.name.clone(),
+            content: message.text.clone(),
+            timestamp: message.sent_at_ms,
+            number: *number,
+        }),
+        NoticeBody::Moved { member: who, movement, version } => NoticeJson::Moved(MovedJson {
+            origin: origin(),
+            room_id: notice.room.to_string(),
+            user_id: who.user.to_string(),
+            username: who.name.clone(),
+            movement: (*movement).into(),
+            version: *version,
         }),
     };
     serde_json::to_string(&json).expect("strings and numbers always serialise")
@@ -115,7 +185,32 @@ pub(super) fn from_json(text: &[u8], room: &RoomId) -> Result<Notice, serde_json
             let body = NoticeBody::Typing { member: member(json.user_id, json.username), active: json.is_typing };
             (json.origin, body)
         }
+        NoticeJson::Said(json) => {
+            let sender = member(json.user_id, json.username);
+            let message = unstored(room.clone(), sender, json.content, json.timestamp);
+            (json.origin, NoticeBody::Said { message, number: json.number })
+        }
+        NoticeJson::Moved(json) => {
+            let member = member(json.user_id, json.username);
+            (json.origin, NoticeBody::Moved { member, movement: json.movement.into(), version: json.version })
+        }
     };
     let origin = InstanceId::from(origin.as_str());
     Ok(Notice { origin, room: room.clone(), audience: Vec::new(), body })
+}
+
+/// A message that no store has given an id or a position.
+fn unstored(room: RoomId, sender: Member, text: String, sent_at_ms: u64) -> Message {
+    Message {
+        id: MessageId::from(""),
+        room,
+        sender,
+        text,
+        kind: MessageKind::Text,
+        sent_at_ms,
+        sequence: 0,
+        receiver: None,
+        read_at_ms: None,
+        attachment: None,
+    }
 }

@@ -8,6 +8,7 @@ pub mod gateway;
 mod limits;
 mod registry;
 pub mod rooms;
+pub mod sessions;
 
 use std::{fmt, sync::Arc};
 

@@ -58,6 +58,8 @@ pub struct Config {
     pub limits: chat::Limits,
     /// How long the chat core waits.
     pub clocks: chat::Clocks,
+    /// How long a user of `sessions` may be away before the others are told.
+    pub grace: Duration,
     /// How long a room's messages are kept after its newest one.
     pub history_ttl: Duration,
     /// Clocks and bounds of Socket.IO.
@@ -175,13 +177,14 @@ impl Config {
             admin: None,
             identity: if dialect.policy.open_by_default { IdentityMode::Open } else { IdentityMode::Token },
             verifier: VerifierConfig::Embedded(ClaimNames::default()),
-            origins: Origins::Any,
+            origins: Origins::of(dialect),
             origin_required: false,
             limits: chat::Limits {
                 connections_per_user_max: dialect.policy.connections_per_user_max,
                 ..chat::Limits::default()
             },
             clocks: chat::Clocks::default(),
+            grace: Duration::from_secs(10),
             history_ttl: Duration::from_secs(7 * 24 * 3600),
             engine: OxideRules::default(),
             connections: ListenerLimits::default(),

@@ -1,5 +1,6 @@
 //! Which web pages may talk to the server: an exact list, or everybody without credentials.
 
+use chatwright_protocol::dialects::Dialect;
 use http::{HeaderValue, Uri};
 
 /// The origins that a browser's page may have.
@@ -11,7 +12,16 @@ pub enum Origins {
     Listed(Vec<HeaderValue>),
 }
 
+/// The development server of web pages for `sessions`, as its document names it.
+const SESSIONS_PAGES: HeaderValue = HeaderValue::from_static("http://localhost:5173");
+
 impl Origins {
+    /// What a dialect's document says where nothing is configured.
+    #[must_use]
+    pub(super) fn of(dialect: &Dialect) -> Self {
+        if dialect.name == "sessions" { Self::Listed(vec![SESSIONS_PAGES]) } else { Self::Any }
+    }
+
     /// From `*` alone, or exact origins (`https://app.example.com`, `http://localhost:5173`), written as browsers send them.
     ///
     /// # Errors

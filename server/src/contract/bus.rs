@@ -6,7 +6,7 @@ use chatwright_protocol::vocabulary::{Member, Message, MessageId, MessageKind, R
 
 use super::{ODD_ROOMS, fresh};
 use crate::{
-    bus::{Bus, Deliveries, Delivery, Notice, NoticeBody},
+    bus::{Bus, Deliveries, Delivery, Movement, Notice, NoticeBody},
     store::{InstanceId, Stored},
 };
 
@@ -87,6 +87,15 @@ async fn everything_said_arrives_in_order_where_it_was_asked_for(
     said.push(NoticeBody::Joined(member("joined")));
     said.push(NoticeBody::Left(member("left")));
     said.extend([true, false].map(|active| NoticeBody::Typing { member: member("typing"), active }));
+    if let NoticeBody::Message(stored) = message(&room, 0) {
+        let message = Message { id: MessageId::from(""), kind: MessageKind::Text, ..stored.message };
+        said.push(NoticeBody::Said { message, number: 9 });
+    }
+    said.extend([Movement::Came, Movement::CameBack, Movement::Went].map(|movement| NoticeBody::Moved {
+        member: member("moving"),
+        movement,
+        version: 1_700_000_000_000_123,
+    }));
     for body in &said {
         speaker.publish(notice(&room, body.clone())).await.expect("published");
     }

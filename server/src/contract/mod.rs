@@ -9,6 +9,7 @@ mod gateway;
 mod messages;
 mod room_archive;
 mod roster;
+mod sessions;
 
 pub use bus::{Endpoint, bus_keeps_its_promises};
 pub use conversations::conversation_store_keeps_its_promises;
@@ -20,6 +21,7 @@ pub use gateway::{
 pub use messages::message_store_keeps_its_promises;
 pub use room_archive::room_archive_keeps_its_promises;
 pub use roster::roster_store_keeps_its_promises;
+pub use sessions::session_store_keeps_its_promises;
 
 /// Room ids that would confuse whoever takes them apart.
 const ODD_ROOMS: &[&str] =

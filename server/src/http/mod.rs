@@ -12,6 +12,7 @@ mod opening;
 mod origin;
 mod posting;
 mod rooms;
+mod sessions;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -38,6 +39,11 @@ pub(crate) struct Doors {
 /// The REST routes of `rooms`.
 pub(crate) fn rooms_routes(hub: Arc<Hub>, gate: Gate, rest_body_bytes_max: usize) -> Router {
     rooms::routes(Rest::new(hub, gate, rest_body_bytes_max))
+}
+
+/// The REST routes of `sessions`.
+pub(crate) fn sessions_routes(hub: Arc<crate::chat::sessions::Hub>) -> Router {
+    sessions::routes(hub)
 }
 
 impl Doors {

@@ -15,6 +15,7 @@ pub mod memory_roster;
 pub mod mongodb;
 pub mod postgres;
 pub mod redis;
+pub mod sessions;
 
 use std::{fmt, sync::Arc, time::Duration};
 

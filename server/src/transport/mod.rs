@@ -40,6 +40,8 @@ pub enum CannotTake {
 pub enum EndReason {
     /// The client said good-bye.
     ClientLeft,
+    /// The client asked the server to end it.
+    EndAsked,
     /// The transport closed or broke.
     TransportClosed,
     /// The peer did not answer pings.
@@ -62,6 +64,7 @@ impl EndReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientLeft => "client left",
+            Self::EndAsked => "end asked for",
             Self::TransportClosed => "transport closed",
             Self::HeartbeatTimeout => "heartbeat timeout",
             Self::ProtocolViolation => "protocol violation",

@@ -2,6 +2,7 @@
 
 mod gateway;
 mod rooms;
+mod sessions;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -63,13 +64,18 @@ pub struct Addresses {
 pub struct SharedMemory {
     rooms: rooms::Shared,
     gateway: gateway::Shared,
+    sessions: sessions::Shared,
 }
 
 impl SharedMemory {
     /// An empty one that keeps what this configuration says.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { rooms: rooms::Shared::new(config), gateway: gateway::Shared::new() }
+        Self {
+            rooms: rooms::Shared::new(config),
+            gateway: gateway::Shared::new(),
+            sessions: sessions::Shared::new(),
+        }
     }
 }
 
@@ -166,6 +172,7 @@ impl Server {
         let assembled = match config.dialect.name {
             "rooms" => rooms::assemble(&foundation, &memory.rooms).await?,
             "gateway" => gateway::assemble(&foundation, &memory.gateway).await?,
+            "sessions" => sessions::assemble(&foundation, &memory.sessions).await?,
             name => return Err(StartError::Dialect(name)),
         };
         let listeners = assembled

@@ -43,11 +43,17 @@ pub enum Got {
 impl Client {
     /// Connects with this auth payload; the CONNECT_ERROR if there is one.
     pub async fn try_connect(address: SocketAddr, auth: Value) -> Result<Self, Value> {
-        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+        Self::at(address, "/socket.io", auth).await
+    }
+
+    /// The same to an engine at this path; `null` as auth payload: none.
+    pub async fn at(address: SocketAddr, path: &str, auth: Value) -> Result<Self, Value> {
+        let url = format!("ws://{address}{path}/?EIO=4&transport=websocket");
         let (socket, _) = timeout(PATIENCE, connect_async(url)).await.unwrap().unwrap();
         let mut client = Self { socket, connected: Value::Null, handshake: Value::Null, next_ack: 0 };
         let open = client.text().await.expect("an open packet");
         client.handshake = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
+        let auth = if auth.is_null() { String::new() } else { auth.to_string() };
         client.raw(&format!("40{auth}")).await;
         let answer = client.text().await.expect("an answer to CONNECT");
         if let Some(error) = answer.strip_prefix("44") {

@@ -33,7 +33,11 @@ impl Hub {
                 let next = cell.state().offer(stored);
                 self.follow_up(&cell, next);
             }
-            body @ (NoticeBody::Joined(_) | NoticeBody::Left(_) | NoticeBody::Typing { .. }) => hear(&cell, &body),
+            body @ (NoticeBody::Joined(_)
+            | NoticeBody::Left(_)
+            | NoticeBody::Typing { .. }
+            | NoticeBody::Said { .. }
+            | NoticeBody::Moved { .. }) => hear(&cell, &body),
         }
     }
 

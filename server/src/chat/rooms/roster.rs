@@ -184,6 +184,7 @@ pub(super) fn hear(cell: &Cell, body: &NoticeBody) {
     let room = cell.room.clone();
     let event = match body {
         NoticeBody::Message(_) => return, // messages have an order to keep: they go through `Room::offer`
+        NoticeBody::Said { .. } | NoticeBody::Moved { .. } => return, // nobody says so here
         NoticeBody::Joined(member) => Event::Joined { room, member: member.clone() },
         NoticeBody::Left(member) => Event::Left { room, member: member.clone() },
         NoticeBody::Typing { member, active } => Event::Typing { room, member: member.clone(), active: *active },

@@ -124,7 +124,10 @@ impl Door {
         }
         let reason = connection::drive(&self.core, &connection, &self.metrics, queue).await;
         drop(connection);
-        if reason == EndReason::ClientLeft {
+        if reason == EndReason::EndAsked {
+            let _ = socket.clone().disconnect(); // a queue that is full has made the connection end before
+        }
+        if matches!(reason, EndReason::ClientLeft | EndReason::EndAsked) {
             self.sessions.close_if_idle(&socket, &session, self.rules.connect_timeout).await;
         } else {
             self.sessions.end(socket, &session, reason).await;

@@ -168,7 +168,9 @@ impl Sessions {
     /// Ends a client's connection: told first where that makes sense, then cut or closed.
     pub(super) async fn end(&self, socket: SocketRef, session: &Session, reason: EndReason) {
         let cut = match reason {
-            EndReason::ClientLeft | EndReason::TransportClosed | EndReason::HeartbeatTimeout => return,
+            EndReason::ClientLeft | EndReason::EndAsked | EndReason::TransportClosed | EndReason::HeartbeatTimeout => {
+                return;
+            }
             EndReason::ServerStopping => return, // the engine closes all of them together
             EndReason::SlowConsumer => CutReason::QueueFull,
             EndReason::TooManyRequests | EndReason::ProtocolViolation => CutReason::Flooding,
