@@ -2,17 +2,21 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo, RedisError,
-    ScriptInvocation,
+    Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo,
+    RedisError, ScriptInvocation, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-use crate::{config::RedisConfig, store::StoreError};
+use crate::{
+    config::{RedisConfig, RedisTls},
+    store::StoreError,
+};
 
 /// Between two attempts to connect; each request starts an attempt of its own when the connection is gone.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(250);
@@ -149,7 +153,7 @@ impl RedisLink {
 
 /// A client for this server.
 pub(crate) fn client(options: &RedisOptions) -> Result<Client, BadRedis> {
-    let RedisConfig { host, port, user, password, database, .. } = &options.server;
+    let RedisConfig { host, port, user, password, database, tls, .. } = &options.server;
     let info = (host.as_str(), *port).into_connection_info().map_err(|problem| bad(options, &problem))?;
     let mut settings = RedisConnectionInfo::default().set_db(i64::from(*database));
     if let Some(user) = user {
@@ -158,7 +162,28 @@ pub(crate) fn client(options: &RedisOptions) -> Result<Client, BadRedis> {
     if let Some(password) = password {
         settings = settings.set_password(password.expose());
     }
-    Client::open(info.set_redis_settings(settings)).map_err(|problem| bad(options, &problem))
+    let info = info.set_redis_settings(settings);
+    let client = match tls {
+        None => Client::open(info),
+        Some(RedisTls { authority }) => {
+            let certificates = TlsCertificates { client_tls: None, root_cert: authority_pem(options, authority)? };
+            // Several libraries of this process bring a provider of their own; the first choice counts.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let address = ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None };
+            Client::build_with_tls(info.set_addr(address), certificates)
+        }
+    };
+    client.map_err(|problem| bad(options, &problem))
+}
+
+/// Read once, at the start.
+fn authority_pem(options: &RedisOptions, path: &Option<PathBuf>) -> Result<Option<Vec<u8>>, BadRedis> {
+    let Some(path) = path else { return Ok(None) };
+    let problem = |problem: std::io::Error| BadRedis {
+        host: options.server.host.clone(),
+        problem: format!("failed to read {}: {problem}", path.display()),
+    };
+    std::fs::read(path).map(Some).map_err(problem)
 }
 
 fn bad(options: &RedisOptions, problem: &RedisError) -> BadRedis {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -10,7 +11,8 @@ use chatwright_protocol::dialects::Dialect;
 use http::Uri;
 
 use super::{
-    Config, ConfigError, Configured, Origins, RedisConfig, Role, Secret, Upstreams, VerifierConfig, raw::REDIS_PORT,
+    Config, ConfigError, Configured, Origins, RedisConfig, RedisTls, Role, Secret, Upstreams, VerifierConfig,
+    raw::REDIS_PORT,
 };
 use crate::auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules};
 
@@ -40,6 +42,8 @@ pub(super) struct Draft {
     pub(super) redis_host: Option<String>,
     pub(super) redis_port: Option<u16>,
     pub(super) redis_password: Option<Secret>,
+    pub(super) redis_tls: bool,
+    pub(super) redis_tls_authority: Option<PathBuf>,
     pub(super) redis_prefix: String,
     /// Where each setting that was set was set, by its key.
     pub(super) places: BTreeMap<&'static str, String>,
@@ -65,6 +69,8 @@ impl Draft {
             redis_host: None,
             redis_port: None,
             redis_password: None,
+            redis_tls: false,
+            redis_tls_authority: None,
             redis_prefix: String::new(),
             places: BTreeMap::new(),
         }
@@ -150,6 +156,7 @@ fn redis(draft: &Draft) -> Result<Option<RedisConfig>, ConfigError> {
     Ok(Some(RedisConfig {
         port: draft.redis_port.unwrap_or(named.port),
         password: draft.redis_password.clone().or(named.password),
+        tls: draft.redis_tls.then(|| RedisTls { authority: draft.redis_tls_authority.clone() }),
         prefix: draft.redis_prefix.clone(),
         ..named
     }))

@@ -121,15 +121,24 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
     /// Which of its numbered databases. Channels are shared by all of them.
     pub database: u32,
+    /// How its connections are secured; `None`: not at all.
+    pub tls: Option<RedisTls>,
     /// Put before each key and channel; empty: names exactly as documented. Two services on one Redis need different ones.
     pub prefix: String,
+}
+
+/// Whose certificates a Redis with TLS may show.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RedisTls {
+    /// A file with the certificate of an authority of one's own, in PEM; `None`: the authorities that everybody trusts.
+    pub authority: Option<PathBuf>,
 }
 
 impl RedisConfig {
     /// One that wants no password, with names exactly as documented.
     #[must_use]
     pub fn at(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, user: None, password: None, database: 0, prefix: String::new() }
+        Self { host: host.into(), port, user: None, password: None, database: 0, tls: None, prefix: String::new() }
     }
 }
 

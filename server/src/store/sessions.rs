@@ -1,6 +1,8 @@
 //! The port of `sessions`: who is in a room, who may still come back, and who is gone. Nothing that is said is kept.
 
+pub mod failover;
 pub mod memory;
+pub mod redis;
 
 use std::time::Duration;
 

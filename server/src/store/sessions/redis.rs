@@ -138,9 +138,7 @@ fn words(answer: Value) -> Result<Vec<String>, StoreError> {
 }
 
 fn number<T: std::str::FromStr>(word: Option<String>) -> Result<T, StoreError> {
-    word.as_deref()
-        .and_then(|word| word.parse().ok())
-        .ok_or_else(|| StoreError::Corrupt(format!("a number: {word:?}")))
+    word.as_deref().and_then(|word| word.parse().ok()).ok_or_else(|| StoreError::Corrupt(format!("a number: {word:?}")))
 }
 
 fn presence(mut words: impl Iterator<Item = String>) -> Result<Presence, StoreError> {
