@@ -71,11 +71,7 @@ impl SharedMemory {
     /// An empty one that keeps what this configuration says.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self {
-            rooms: rooms::Shared::new(config),
-            gateway: gateway::Shared::new(),
-            sessions: sessions::Shared::new(),
-        }
+        Self { rooms: rooms::Shared::new(config), gateway: gateway::Shared::new(), sessions: sessions::Shared::new() }
     }
 }
 
