@@ -6,6 +6,7 @@ mod conversations;
 mod direct;
 mod events;
 mod gateway;
+mod history_cache;
 mod messages;
 mod room_archive;
 mod roster;
@@ -18,6 +19,7 @@ pub use events::event_sink_keeps_its_promises;
 pub use gateway::{
     account_store_keeps_its_promises, gateway_archive_keeps_its_promises, persist_queue_keeps_its_promises,
 };
+pub use history_cache::history_cache_keeps_its_promises;
 pub use messages::message_store_keeps_its_promises;
 pub use room_archive::room_archive_keeps_its_promises;
 pub use roster::roster_store_keeps_its_promises;

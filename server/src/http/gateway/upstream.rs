@@ -40,7 +40,7 @@ pub(crate) enum Upstream {
     /// In this process.
     Local(Router),
     /// At this address.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// An instance at an address.
@@ -60,7 +60,7 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
-        Self::Remote(Remote { base, client, shunned_until: Mutex::new(None) })
+        Self::Remote(Box::new(Remote { base, client, shunned_until: Mutex::new(None) }))
     }
 
     fn is_shunned(&self) -> bool {
