@@ -18,6 +18,7 @@ use crate::{
     events::{
         memory_queue::MemoryQueue,
         queue::{PersistFeed, PersistQueue},
+        rabbitmq_queue::{RabbitmqFeed, RabbitmqQueue},
     },
     http::gateway::{Proxy, ProxyRules, Service, Upstream, chat_routes, message_routes, user_routes},
     redis_link::{RedisLink, RedisOptions},
@@ -27,6 +28,7 @@ use crate::{
         memory::{MemoryMessages, Retention},
         memory_gateway::{MemoryAccounts, MemoryArchive, MemoryCache},
         memory_roster::MemoryRoster,
+        mongodb::{MongoAccounts, MongoLink, MongoRoomMessages},
         redis::{RedisHistoryCache, RedisMessages, RedisRoster},
     },
     transport::oxide::Oxide,
@@ -82,7 +84,7 @@ struct Stores {
 pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Result<Assembled, StartError> {
     let Foundation { config, gate, doors, metrics, .. } = foundation;
     let role = config.role;
-    let stores = stores(config, shared)?;
+    let stores = stores(config, shared).await?;
     let chat = match role.plays(Role::Chat) {
         true => Some(chat(foundation, shared, &stores).await?),
         false => None,
@@ -160,18 +162,27 @@ fn front(foundation: &Foundation<'_>, parts: &Parts) -> Router {
     doors.rest(proxy.rest()).merge(doors.engine(gateway::DIALECT.path, proxy.sockets()))
 }
 
-fn stores(config: &Config, shared: &Shared) -> Result<Stores, StartError> {
+async fn stores(config: &Config, shared: &Shared) -> Result<Stores, StartError> {
     let cache: Arc<dyn HistoryCache> = match &config.redis {
         Some(redis) => Arc::new(RedisHistoryCache::new(RedisLink::new(&options(config, redis))?, CACHE_TTL)),
         None => Arc::clone(&shared.cache),
     };
-    Ok(Stores {
-        accounts: Arc::clone(&shared.accounts),
-        archive: Arc::clone(&shared.archive),
-        cache,
-        queue: Arc::new(shared.queue.clone()),
-        feed: Arc::new(shared.queue.feed()),
-    })
+    let (accounts, archive): (Arc<dyn AccountStore>, Arc<dyn Archive>) = match &config.mongodb {
+        Some(mongodb) => {
+            let link = MongoLink::new(mongodb, config.clocks.backend_timeout).await?;
+            (Arc::new(MongoAccounts::new(link.clone())), Arc::new(MongoRoomMessages::new(link)))
+        }
+        None => (Arc::clone(&shared.accounts), Arc::clone(&shared.archive)),
+    };
+    // Neither end connects before it is used: a service that publishes nothing is no publisher.
+    let (queue, feed): (Arc<dyn PersistQueue>, Arc<dyn PersistFeed>) = match &config.rabbitmq {
+        Some(url) => {
+            let timeout = config.clocks.backend_timeout;
+            (Arc::new(RabbitmqQueue::new(url.clone(), timeout)), Arc::new(RabbitmqFeed::new(url.clone(), timeout)))
+        }
+        None => (Arc::new(shared.queue.clone()), Arc::new(shared.queue.feed())),
+    };
+    Ok(Stores { accounts, archive, cache, queue, feed })
 }
 
 async fn chat(foundation: &Foundation<'_>, shared: &Shared, stores: &Stores) -> Result<Arc<Hub>, StartError> {
