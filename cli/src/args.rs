@@ -68,18 +68,21 @@ pub(crate) enum Identity {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  chatwright serve\n  chatwright serve --port-base 7000 --identity open\n  chatwright serve --config rooms.toml"
+    after_help = "Examples:\n  chatwright serve\n  chatwright serve --dialect rooms --dialect direct --port-base 7000\n  chatwright serve --config all.toml\n  chatwright serve --dialect rooms --config rooms.toml --identity open"
 )]
 pub(crate) struct ServeArgs {
-    /// Which dialect to serve
-    #[arg(long, default_value = "rooms")]
-    pub(crate) dialect: String,
-    /// A TOML file that configures everything
+    /// Which dialect to serve; several times for several, left out for all of them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: Vec<String>,
+    /// A TOML file that configures everything: [rooms.listen], or [listen] when one dialect is served
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// First port to listen on, instead of the documented ones (0: any free port)
+    /// First of consecutive ports to listen on, instead of the documented ones (0: any free ports)
     #[arg(long, value_name = "N")]
     pub(crate) port_base: Option<u16>,
+    /// First of consecutive ports for each dialect's /metrics (0: any free ports)
+    #[arg(long, value_name = "N")]
+    pub(crate) admin_port: Option<u16>,
     /// Address to listen on
     #[arg(long, value_name = "IP")]
     pub(crate) host: Option<std::net::IpAddr>,

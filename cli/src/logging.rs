@@ -1,18 +1,33 @@
 //! Where the libraries' tracing goes: standard error, filtered. Dependencies that print handshakes at debug level stay quiet, since tokens
 //! travel there.
 
+use chatwright_server::config::LogLevel;
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::args::Global;
 
-/// Starts logging. A server logs its life at `info`; the tools stay quiet unless asked.
-pub(crate) fn start(global: &Global, server: bool) {
-    let default = match (global.verbose, server) {
-        (0, false) => "warn",
-        (0, true) => "info",
-        (1, _) => "info,chatwright=debug",
-        (_, _) => "debug",
+/// Starts logging for a tool: quiet unless asked.
+pub(crate) fn start(global: &Global) {
+    with(global, if global.verbose == 0 { "warn" } else { louder(global) }, false);
+}
+
+/// Starts logging for a server, which logs its life at `info` unless its configuration says otherwise.
+pub(crate) fn start_server(global: &Global, level: Option<LogLevel>, json: bool) {
+    let configured = match level {
+        Some(LogLevel::Error) => "error",
+        Some(LogLevel::Warn) => "warn",
+        Some(LogLevel::Info) | None => "info",
+        Some(LogLevel::Debug) => "debug",
+        Some(LogLevel::Trace) => "trace",
     };
+    with(global, if global.verbose == 0 { configured } else { louder(global) }, json);
+}
+
+fn louder(global: &Global) -> &'static str {
+    if global.verbose == 1 { "info,chatwright=debug" } else { "debug" }
+}
+
+fn with(global: &Global, default: &str, json: bool) {
     // Appended last, so that no RUST_LOG can make these print auth payloads.
     let directives = std::env::var("CHATWRIGHT_LOG").unwrap_or_else(|_| default.to_owned())
         + ",socketioxide=warn,engineioxide=warn,hyper=warn,h2=warn,tungstenite=warn,tokio_tungstenite=warn";
@@ -21,6 +36,6 @@ pub(crate) fn start(global: &Global, server: bool) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never);
-    let layer = if global.log_json { layer.json().boxed() } else { layer.boxed() };
+    let layer = if global.log_json || json { layer.json().boxed() } else { layer.boxed() };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
 }

@@ -35,7 +35,9 @@ fn main() -> ExitCode {
             return if help && shown.is_ok() { Outcome::Pass.into() } else { Outcome::WrongUse.into() };
         }
     };
-    logging::start(&cli.global, matches!(cli.command, Command::Serve(_)));
+    if !matches!(cli.command, Command::Serve(_)) {
+        logging::start(&cli.global); // a server's configuration says how it logs
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::fail(&format!("failed to start the async runtime: {error}")),

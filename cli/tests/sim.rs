@@ -73,7 +73,7 @@ dialect = "rooms"
 [[instance]]
 socket = "http://127.0.0.1:{{port}}"
 [start]
-command = ['{}', "serve", "--host", "127.0.0.1", "--port-base", "{{port}}"]
+command = ['{}', "serve", "--dialect", "rooms", "--host", "127.0.0.1", "--port-base", "{{port}}"]
 ready = "GET /health"
 stop_timeout = "5s"
 env = {{ JWT_SECRET = "{{auth.jwt_secret}}" }}

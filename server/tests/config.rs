@@ -134,6 +134,15 @@ fn errors_of_a_file_name_line_and_key_and_what_is_expected() {
         ("[limits]\npacket = 1000\n", "line 2, limits.packet: limits.packet is 1000; at least"),
         ("[limits]\nhistory = 10\n", "line 2, limits.history: limits.history must not be below"),
         ("[listen]\nport = 1\nport = 2\n", "line 3: duplicate key"),
+        ("[log]\nlevel = \"loud\"\n", "line 2, log.level: error, warn, info, debug or trace is expected"),
+        ("[rooms.listen]\nprot = 1\n", "line 2, rooms.listen.prot: unknown key; [rooms.listen] has mode, host, port,"),
+        ("[rooms.lisen]\nport = 1\n", "line 1, [rooms.lisen]: unknown section; known are listen,"),
+        ("[rooms]\nport = 1\n", "line 2, rooms.port: a section is expected"),
+        (
+            "[rooms.listen]\nport = 1\n[redis]\n",
+            "line 3, redis: a dialect is expected before the section, such as [rooms.redis]",
+        ),
+        ("[sessions.listen]\nprot = 1\n", "line 2, sessions.listen.prot: unknown key"),
     ] {
         let problem = problem(file);
         assert!(problem.starts_with(expected), "{file:?}: {problem}");

@@ -84,10 +84,10 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Starts one on a free port.
+    /// Starts one of `rooms` on a free port.
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = chatwright()
-            .args(["--json", "serve", "--host", "127.0.0.1", "--port-base", "0"])
+            .args(["--json", "serve", "--dialect", "rooms", "--host", "127.0.0.1", "--port-base", "0"])
             .args(args)
             .env("JWT_SECRET", SECRET)
             .stdout(Stdio::piped())

@@ -236,7 +236,7 @@ fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
     let only_jwt = ["identity.jwt_issuer", "identity.jwt_audience", "identity.jwt_expiry_required"];
     let ignored = only_jwt.iter().any(|key| draft.is_set(key)) && !matches!(verifier, VerifierConfig::Jwt(_));
     warn(ignored, "rules for JWTs are configured without identity.jwt_secret: they have no effect");
-    let redis = draft.redis_port.is_some() || draft.redis_password.is_some() || !draft.redis_prefix.is_empty();
+    let redis = draft.redis_port.is_some() || draft.redis_password.is_some() || draft.is_set("redis.prefix");
     warn(
         redis && draft.redis_host.is_none() && draft.redis_url.is_none(),
         "Redis is configured without a host: everything stays in memory",

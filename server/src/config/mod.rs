@@ -11,6 +11,7 @@ mod origins;
 mod raw;
 mod role;
 mod settings;
+mod together;
 
 use std::{
     collections::BTreeMap,
@@ -22,11 +23,13 @@ use std::{
 
 use chatwright_protocol::dialects::{Dialect, rooms};
 use http::Uri;
+use uuid::Uuid;
 
 pub use dotenv::parse_env_file;
 pub use origins::Origins;
 pub use role::{Role, Upstreams};
 pub use settings::{Setting, settings};
+pub use together::{check_apart, configure_all, share_secret, variable_prefix};
 
 use crate::{
     auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules},
@@ -86,8 +89,27 @@ pub struct Config {
     pub role: Role,
     /// Where the services are that it does not play.
     pub upstreams: Upstreams,
+    /// How much is logged, for who starts the logging; `None`: as they think best.
+    pub log_level: Option<LogLevel>,
+    /// Whether log lines are JSON.
+    pub log_json: bool,
     /// Where an event per message is appended for other services; `None`: nowhere.
     pub events_file: Option<PathBuf>,
+}
+
+/// How much is logged: each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What somebody should look at.
+    Warn,
+    /// The life of the server.
+    Info,
+    /// What it does, in detail.
+    Debug,
+    /// Everything.
+    Trace,
 }
 
 /// Who verifies tokens.
@@ -153,6 +175,12 @@ impl Secret {
         Self(text.into())
     }
 
+    /// One that nobody can guess, of 256 bits or nearly.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()))
+    }
+
     /// The text, for whom it is meant.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -207,6 +235,8 @@ impl Config {
             kafka_brokers: Vec::new(),
             role: Role::All,
             upstreams: Upstreams::default(),
+            log_level: None,
+            log_json: false,
             events_file: None,
         }
     }
@@ -221,6 +251,16 @@ impl Config {
     pub fn set_ip(&mut self, ip: IpAddr) {
         self.listen.set_ip(ip);
         self.listeners.values_mut().for_each(|address| address.set_ip(ip));
+    }
+
+    /// Moves the listener that is at one address to another.
+    pub fn move_listener(&mut self, from: SocketAddr, to: SocketAddr) {
+        let further = self.listeners.values_mut();
+        for address in std::iter::once(&mut self.listen).chain(further).chain(&mut self.admin) {
+            if *address == from {
+                *address = to;
+            }
+        }
     }
 
     /// Moves one of the further listeners to this port.
@@ -252,7 +292,8 @@ pub struct ConfigError {
 /// A dialect's configuration from the text of a TOML file (if there is one) and from variables (the process's, over those of an `.env` file).
 ///
 /// With several dialects in one process each variable carries its dialect's name: `prefix` is then e.g. `ROOMS`, and `ROOMS_PORT` is
-/// read instead of `PORT`. Variables that nobody knows are somebody else's; keys of the file that nobody knows are errors.
+/// read instead of `PORT`; [`configure_all`] does that. Variables that nobody knows are somebody else's; keys of the file that nobody knows
+/// are errors. Without a prefix set, a dialect that is not alone has its name before each key in Redis.
 ///
 /// # Errors
 /// [`ConfigError`] for the first thing that is wrong.
@@ -263,8 +304,11 @@ pub fn configure(
     prefix: Option<&str>,
 ) -> Result<Configured, ConfigError> {
     let mut draft = checks::Draft::of(dialect);
+    if prefix.is_some() {
+        draft.redis_prefix = format!("{}:", dialect.name); // two dialects' documented names would collide
+    }
     if let Some(text) = file {
-        file::apply(text, &mut draft)?;
+        file::apply(text, &mut draft, prefix.is_none())?;
     }
     settings::apply_variables(variables, prefix, &mut draft)?;
     checks::finish(draft)

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 
 use axum::Router;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
     auth::{
@@ -273,9 +272,9 @@ fn verifier(config: &VerifierConfig) -> Result<(Arc<dyn Verifier>, Option<Secret
     let clock = Arc::new(clock::unix_ms);
     Ok(match config {
         VerifierConfig::Embedded(names) => {
-            let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-            let rules = JwtRules { names: names.clone(), ..JwtRules::new(secret.as_bytes()) };
-            (Arc::new(JwtVerifier::new(rules, clock)), Some(Secret::new(secret)))
+            let secret = Secret::fresh();
+            let rules = JwtRules { names: names.clone(), ..JwtRules::new(secret.expose().as_bytes()) };
+            (Arc::new(JwtVerifier::new(rules, clock)), Some(secret))
         }
         VerifierConfig::Jwt(rules) => (Arc::new(JwtVerifier::new(rules.clone(), clock)), None),
         VerifierConfig::Service(rules) => (Arc::new(ServiceVerifier::new(rules.clone(), clock)?), None),

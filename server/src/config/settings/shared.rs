@@ -4,7 +4,7 @@ use super::{BYTES_MAX, Setting, ms, secs, setting};
 use crate::{
     auth::IdentityMode,
     config::{
-        Secret,
+        LogLevel, Secret,
         origins::Origins,
         raw::{Raw, Read},
     },
@@ -64,6 +64,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("clocks.backend_timeout", None, "time for one question to a store or bus", |d, v| d.config.clocks.backend_timeout = v.span(ms(50)..=secs(60))?),
     setting!("clocks.lease", None, "how long a silent instance counts as alive", |d, v| d.config.clocks.lease = v.span(ms(500)..=secs(600))?),
     setting!("clocks.sweep", None, "how often rooms are compared with the store", |d, v| d.config.clocks.sweep = v.span(ms(50)..=secs(600))?),
+    setting!("log.level", Some("LOG_LEVEL"), "error, warn, info, debug or trace", |d, v| d.config.log_level = Some(level(v)?)),
+    setting!("log.json", Some("LOG_JSON"), "whether log lines are JSON", |d, v| d.config.log_json = v.flag()?),
     setting!("redis.host", Some("REDIS_HOST"), "host of Redis; unset: all in memory", |d, v| d.redis_host = Some(v.text()?.to_owned())),
     setting!("redis.port", Some("REDIS_PORT"), "port of Redis", |d, v| d.redis_port = Some(v.port()?)),
     setting!("redis.password", Some("REDIS_PASSWORD"), "password of Redis", |d, v| d.redis_password = Some(Secret::new(v.text()?))),
@@ -76,6 +78,17 @@ fn mode(raw: &Raw) -> Read<IdentityMode> {
         "token" => Ok(IdentityMode::Token),
         "open" => Ok(IdentityMode::Open),
         _ => Err("token or open is expected".to_owned()),
+    }
+}
+
+fn level(raw: &Raw) -> Read<LogLevel> {
+    match raw.text()?.to_ascii_lowercase().as_str() {
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        _ => Err("error, warn, info, debug or trace is expected".to_owned()),
     }
 }
 

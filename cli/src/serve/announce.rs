@@ -1,0 +1,82 @@
+//! Where everything is: a table for people, or a line of JSON per dialect.
+
+use chatwright_protocol::dialects::Carrier;
+use chatwright_server::config::{Config, Secret};
+use serde_json::{Map, json};
+
+use super::Served;
+use crate::{args::Global, terminal};
+
+pub(super) fn all(global: &Global, served: &[Served], secret: Option<&Secret>) {
+    if global.json {
+        served.iter().for_each(|one| terminal::out(&line(one, secret)));
+    } else {
+        terminal::out(&table(served, secret));
+    }
+}
+
+fn line(Served { config, server }: &Served, secret: Option<&Secret>) -> String {
+    let addresses = server.addresses();
+    let listeners: Map<_, _> = addresses
+        .others
+        .iter()
+        .map(|(name, address)| ((*name).to_owned(), json!(format!("http://{address}"))))
+        .collect();
+    let line = json!({
+        "dialect": config.dialect.name,
+        "url": format!("http://{}", addresses.listen),
+        "listeners": listeners,
+        "metrics": addresses.admin.map(|admin| format!("http://{admin}/metrics")),
+        "secret": secret.map(Secret::expose),
+    });
+    line.to_string()
+}
+
+fn table(served: &[Served], secret: Option<&Secret>) -> String {
+    let mut rows = Vec::new();
+    for Served { config, server } in served {
+        let addresses = server.addresses();
+        let carrier = match config.dialect.carrier {
+            Carrier::SocketIo => "Socket.IO",
+            Carrier::WebSocket => "WebSocket",
+        };
+        let sockets = format!("{carrier} at {}; {}", config.dialect.path, backends(config));
+        rows.push((config.dialect.name, format!("http://{}", addresses.listen), sockets));
+        for (name, address) in &addresses.others {
+            rows.push(("", format!("http://{address}"), (*name).to_owned()));
+        }
+        if let Some(admin) = addresses.admin {
+            rows.push(("", format!("http://{admin}/metrics"), "for Prometheus".to_owned()));
+        }
+    }
+    let width = |column: fn(&(&str, String, String)) -> usize| rows.iter().map(column).max().unwrap_or_default();
+    let (names, places) = (width(|row| row.0.len()), width(|row| row.1.len()));
+    let mut text = format!("chatwright serves {}\n\n", counted(served.len()));
+    for (name, place, what) in &rows {
+        text += &format!("  {name:names$}  {place:places$}  {what}\n");
+    }
+    if let (Some(secret), Some(first)) = (secret.map(Secret::expose), served.first()) {
+        let (name, url) = (first.config.dialect.name, format!("http://{}", first.server.addresses().listen));
+        text += &format!("\n  a token    chatwright token --user alice --secret {secret}\n");
+        text += &format!("  to talk    chatwright chat {url} --dialect {name} --user alice --secret {secret}\n");
+        text += &format!("  to judge   chatwright check --url {url} --dialect {name} --secret {secret}\n");
+    }
+    text + "\nCtrl-C stops it."
+}
+
+fn counted(dialects: usize) -> String {
+    if dialects == 1 { "one dialect".to_owned() } else { format!("{dialects} dialects") }
+}
+
+/// What a dialect stands on.
+fn backends(config: &Config) -> String {
+    let each = [
+        (config.redis.is_some(), "Redis"),
+        (config.mongodb.is_some(), "MongoDB"),
+        (config.postgres.is_some(), "PostgreSQL"),
+        (config.rabbitmq.is_some(), "RabbitMQ"),
+        (!config.kafka_brokers.is_empty(), "Kafka"),
+    ];
+    let used: Vec<&str> = each.into_iter().filter_map(|(used, name)| used.then_some(name)).collect();
+    if used.is_empty() { "in memory".to_owned() } else { format!("on {}", used.join(", ")) }
+}
