@@ -1,7 +1,10 @@
 //! Where everything is: a table for people, or a line of JSON per dialect.
 
 use chatwright_protocol::dialects::Carrier;
-use chatwright_server::config::{Config, Secret};
+use chatwright_server::{
+    config::{Config, Secret},
+    http::pages,
+};
 use serde_json::{Map, json};
 
 use super::Served;
@@ -15,7 +18,16 @@ pub(super) fn all(global: &Global, served: &[Served], secret: Option<&Secret>) {
     }
 }
 
-fn line(Served { config, server }: &Served, secret: Option<&Secret>) -> String {
+/// Where people talk, if the dialect has a page.
+fn page(Served { config, server }: &Served) -> Option<String> {
+    let name = pages::listener(config.dialect)?;
+    let addresses = server.addresses();
+    let address = addresses.others.get(name).copied().unwrap_or(addresses.listen);
+    Some(format!("http://{address}{}", pages::PATH))
+}
+
+fn line(one: &Served, secret: Option<&Secret>) -> String {
+    let Served { config, server } = one;
     let addresses = server.addresses();
     let listeners: Map<_, _> = addresses
         .others
@@ -26,6 +38,7 @@ fn line(Served { config, server }: &Served, secret: Option<&Secret>) -> String {
         "dialect": config.dialect.name,
         "url": format!("http://{}", addresses.listen),
         "listeners": listeners,
+        "page": page(one),
         "metrics": addresses.admin.map(|admin| format!("http://{admin}/metrics")),
         "secret": secret.map(Secret::expose),
     });
@@ -34,7 +47,8 @@ fn line(Served { config, server }: &Served, secret: Option<&Secret>) -> String {
 
 fn table(served: &[Served], secret: Option<&Secret>) -> String {
     let mut rows = Vec::new();
-    for Served { config, server } in served {
+    for one in served {
+        let Served { config, server } = one;
         let addresses = server.addresses();
         let carrier = match config.dialect.carrier {
             Carrier::SocketIo => "Socket.IO",
@@ -42,6 +56,9 @@ fn table(served: &[Served], secret: Option<&Secret>) -> String {
         };
         let sockets = format!("{carrier} at {}; {}", config.dialect.path, backends(config));
         rows.push((config.dialect.name, format!("http://{}", addresses.listen), sockets));
+        if let Some(page) = page(one) {
+            rows.push(("", page, "the page to talk with".to_owned()));
+        }
         for (name, address) in &addresses.others {
             rows.push(("", format!("http://{address}"), (*name).to_owned()));
         }

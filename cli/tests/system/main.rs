@@ -2,4 +2,6 @@
 
 mod commands;
 mod interop;
+mod pages;
+mod scaled;
 mod support;

@@ -80,16 +80,42 @@ fn succeeds(command: &mut Command) -> bool {
 /// A running reference server, ended when dropped.
 pub(crate) struct Served {
     child: Child,
+    dialect: String,
+    said: serde_json::Value,
     pub(crate) url: String,
+    /// Where its page for people is, if it has one.
+    pub(crate) page: Option<String>,
+}
+
+/// Where a server was: its dialect, and a configuration with the ports of all its listeners.
+pub(crate) struct Place {
+    dialect: String,
+    config: tempfile::NamedTempFile,
 }
 
 impl Served {
     /// Starts one of `rooms` on a free port.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::of("rooms", args)
+    }
+
+    /// Starts one of any dialect on free ports.
+    pub(crate) fn of(dialect: &str, args: &[&str]) -> Self {
+        Self::with(dialect, &[&["--port-base", "0"], args].concat(), &[])
+    }
+
+    /// Starts one again where another was.
+    pub(crate) fn at(place: &Place) -> Self {
+        Self::with(&place.dialect, &["--config", place.config.path().to_str().expect("UTF-8")], &[])
+    }
+
+    /// Starts one with these arguments and variables.
+    pub(crate) fn with(dialect: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = chatwright()
-            .args(["--json", "serve", "--dialect", "rooms", "--host", "127.0.0.1", "--port-base", "0"])
+            .args(["--json", "serve", "--dialect", dialect, "--host", "127.0.0.1"])
             .args(args)
             .env("JWT_SECRET", SECRET)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -98,7 +124,26 @@ impl Served {
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("serve says where it is");
         let said: serde_json::Value = serde_json::from_str(&line).expect("one line of JSON");
-        Self { child, url: said["url"].as_str().expect("a url").to_owned() }
+        let text = |key: &str| said[key].as_str().map(str::to_owned);
+        Self { child, dialect: dialect.to_owned(), url: text("url").expect("a url"), page: text("page"), said }
+    }
+
+    /// The port of a listener; of the sockets, if it is not named.
+    pub(crate) fn port(&self, listener: Option<&str>) -> u16 {
+        let url = listener.map_or(&self.said["url"], |name| &self.said["listeners"][name]);
+        let port = url.as_str().and_then(|url| url.rsplit_once(':')).map(|(_, port)| port.parse());
+        port.and_then(Result::ok).expect("an address with a port")
+    }
+
+    /// Where it is, to start another one there.
+    pub(crate) fn place(&self) -> Place {
+        let mut text = format!("[listen]\nport = {}\n", self.port(None));
+        for name in self.said["listeners"].as_object().expect("an object").keys() {
+            text += &format!("{name}_port = {}\n", self.port(Some(name)));
+        }
+        let config = tempfile::NamedTempFile::new().expect("a scratch file");
+        std::fs::write(config.path(), text).expect("a scratch file");
+        Place { dialect: self.dialect.clone(), config }
     }
 
     /// Asks it to stop, and waits for that.

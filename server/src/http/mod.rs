@@ -10,6 +10,7 @@ pub(crate) mod gateway;
 mod observe;
 mod opening;
 mod origin;
+pub mod pages;
 mod posting;
 mod rooms;
 mod sessions;

@@ -19,7 +19,10 @@ use crate::{
     chat::{self, Core},
     clock,
     config::{Config, Secret, VerifierConfig},
-    http::{Doors, admin_routes},
+    http::{
+        Doors, admin_routes,
+        pages::{self, Whereabouts},
+    },
     listener::{ListenError, Listener, Serving},
     metrics::Metrics,
     redis_link::BadRedis,
@@ -170,10 +173,15 @@ impl Server {
             "sessions" => sessions::assemble(&foundation, &memory.sessions).await?,
             name => return Err(StartError::Dialect(name)),
         };
+        let ports = listeners.iter().map(|(&name, listener)| (name, listener.address().port())).collect();
+        let whereabouts = Whereabouts::new(config.dialect, config.identity, ports);
         let listeners = assembled
             .routes
             .into_iter()
-            .filter_map(|(name, routes)| Some((name, listeners.remove(name)?.serve(routes, metrics.clone()))))
+            .filter_map(|(name, routes)| {
+                let routes = pages::beside(routes, config.dialect, name, &whereabouts);
+                Some((name, listeners.remove(name)?.serve(routes, metrics.clone())))
+            })
             .collect();
         let admin = admin.map(|admin| admin.serve(admin_routes(metrics.clone()), metrics));
         Ok(Self { core: assembled.core, hub: assembled.hub, engine: assembled.engine, listeners, admin, secret })
