@@ -49,3 +49,8 @@ fn works_for_two_people(dialect: &str) {
 fn two_people_talk_through_the_page_of_rooms() {
     works_for_two_people("rooms");
 }
+
+#[test]
+fn two_people_talk_through_the_page_of_gateway() {
+    works_for_two_people("gateway");
+}
