@@ -47,6 +47,46 @@ fn every_must_clause_on_the_wire_is_named_by_a_case() {
 }
 
 #[test]
+fn every_dialect_has_a_contract_a_descriptor_cases_and_a_target_of_the_reference() {
+    let mut dialects: Vec<String> = Vec::new();
+    let files: Vec<String> = files().iter().map(|path| path.display().to_string()).collect();
+    for path in &files {
+        let name = path.strip_prefix("fixtures/dialects/").and_then(|below| below.split('/').next());
+        dialects.extend(name.filter(|name| !dialects.iter().any(|known| known == name)).map(str::to_owned));
+    }
+    assert!(!dialects.is_empty(), "no dialect was found");
+    let mut missing = Vec::new();
+    for name in &dialects {
+        for wanted in [
+            format!("fixtures/dialects/{name}/SPEC.md"),
+            format!("fixtures/dialects/{name}/dialect.toml"),
+            format!("fixtures/dialects/{name}/cases/"),
+            format!("fixtures/targets/reference/{name}.toml"),
+        ] {
+            if !files.iter().any(|path| path.starts_with(&wanted)) {
+                missing.push(wanted);
+            }
+        }
+    }
+    none("files that a dialect lacks", missing);
+}
+
+#[test]
+fn a_probe_proves_clauses_of_deployment_only() {
+    let wire: Vec<String> = clauses()
+        .into_iter()
+        .filter(|clause| clause.tags.last().is_some_and(|kind| kind == "wire"))
+        .map(|clause| clause.id)
+        .collect();
+    let probes = cases().into_iter().filter(|case| case.path.contains("/probes/"));
+    let offences = probes.flat_map(|probe| {
+        let of_wire = probe.header.into_iter().filter(|cited| wire.contains(cited)).collect::<Vec<_>>();
+        of_wire.into_iter().map(move |cited| format!("{}: {cited}", probe.path))
+    });
+    none("probes that cite clauses of the wire", offences);
+}
+
+#[test]
 fn clauses_and_citations_are_read_as_the_grammar_says() {
     let spec = "## 5 Messages\n\n**5.1** [MUST, document, wire] Every member\nhears it.\n\n**5.2** [REF, ruling, deployment] A key.\n";
     let found = clauses_in("rooms", spec);

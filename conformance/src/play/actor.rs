@@ -194,6 +194,7 @@ impl Ears<'_> {
             SocketPacket::Event { nsp, name, mut args, ack } => {
                 args.iter_mut().for_each(|arg| self.ours(arg));
                 let name = reversed(&self.adapt.rename_events, &name).unwrap_or(name);
+                let (name, args) = self.adapt.arriving(name, args);
                 SocketPacket::Event { nsp, name: self.dialect.canonical_event(&name).to_owned(), args, ack }
             }
             SocketPacket::Ack { nsp, id, mut args } => {

@@ -74,7 +74,10 @@ impl<'a> Names<'a> {
 
     /// The person behind an actor's name, the same throughout the case.
     pub(super) fn user(&self, user: &str) -> User {
-        User { id: format!("{user}-{}", self.mark), name: format!("{user}_{}", &self.mark[..self.mark.len().min(6)]) }
+        User {
+            id: self.stage.target.adapt.ids.of(&format!("{user}-{}", self.mark)),
+            name: format!("{user}_{}", &self.mark[..self.mark.len().min(6)]),
+        }
     }
 
     /// The good token of a user, made once; `None` where the target asks for none.

@@ -43,9 +43,12 @@ impl Player<'_> {
             Act::Emits { event, args, ack, nsp } => {
                 let name = eval_template(event, &self.names).map_err(Stop::Unplayable)?;
                 actor.greeted |= self.is_greeting(event);
-                let args = self.arguments(args)?;
+                let mut args = self.evaluated(args)?;
                 let words = event_words(&name, &args);
                 let ears = self.ears();
+                let shaped = ears.adapt.leaving(&name, &mut args);
+                args.iter_mut().for_each(|arg| ears.theirs(arg));
+                let name = shaped.unwrap_or(name);
                 let emitted = Emitted::Event { name: ears.their_event(&name), args: &args, ack: *ack };
                 (message(nsp.as_deref(), &emitted), ack.map_or(words.clone(), |id| format!("{words} ack={id}")))
             }
@@ -109,14 +112,16 @@ impl Player<'_> {
         )
     }
 
+    /// Arguments in the words of the target.
     fn arguments(&self, args: &[Value]) -> Go<Vec<Datum>> {
         let ears = self.ears();
-        let evaluated =
-            args.iter().map(|arg| eval(arg, &self.names)).collect::<Result<Vec<_>, _>>().map_err(Stop::Unplayable);
-        evaluated.map(|mut args| {
-            args.iter_mut().for_each(|arg| ears.theirs(arg));
-            args
-        })
+        let mut args = self.evaluated(args)?;
+        args.iter_mut().for_each(|arg| ears.theirs(arg));
+        Ok(args)
+    }
+
+    fn evaluated(&self, args: &[Value]) -> Go<Vec<Datum>> {
+        args.iter().map(|arg| eval(arg, &self.names)).collect::<Result<Vec<_>, _>>().map_err(Stop::Unplayable)
     }
 
     fn outgoing(&mut self, outgoing: &Outgoing) -> Go<Ready> {

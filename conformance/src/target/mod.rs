@@ -26,7 +26,7 @@ use std::{
 
 pub(crate) use self::place::read_text;
 pub use self::{
-    adapt::Adapt,
+    adapt::{Adapt, Ids, SplitEvent},
     address::Address,
     control::{Action, AskError, BoxFuture, Control, ControlError, Controls, Done, Subject},
     duration::{parse_duration, show_duration},
