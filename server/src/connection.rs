@@ -64,9 +64,16 @@ impl Acknowledgement {
                 ..plain(true, None)
             },
             Ok(Confirmation::Pending) => plain(false, Some(PENDING.to_owned())),
-            Ok(Confirmation::Authenticated | Confirmation::Joined | Confirmation::Left | Confirmation::Typing) => {
-                plain(true, None)
-            }
+            Ok(
+                Confirmation::Authenticated
+                | Confirmation::Joined
+                | Confirmation::Left
+                | Confirmation::Typing
+                | Confirmation::History
+                | Confirmation::Read
+                | Confirmation::Opened
+                | Confirmation::Closed,
+            ) => plain(true, None),
             Err(refusal) => plain(false, Some(refusal.to_string())),
         }
     }
@@ -124,6 +131,10 @@ fn name_of(outcome: &Result<Confirmation, Refusal>) -> &'static str {
         Ok(Confirmation::Left) => "leave",
         Ok(Confirmation::Sent(_) | Confirmation::Pending) => "send",
         Ok(Confirmation::Typing) => "typing",
+        Ok(Confirmation::History) => "history",
+        Ok(Confirmation::Read) => "read",
+        Ok(Confirmation::Opened) => "open",
+        Ok(Confirmation::Closed) => "close",
         Err(_) => "any",
     }
 }

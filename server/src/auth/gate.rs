@@ -39,6 +39,12 @@ impl Gate {
         Self { mode, verifier, metrics }
     }
 
+    /// The same gate, but a verified token is demanded whatever the mode: for doors that have no other way to know who comes.
+    #[must_use]
+    pub fn strict(&self) -> Self {
+        Self { mode: IdentityMode::Token, ..self.clone() }
+    }
+
     /// The mode, for those who must know whether `authenticate` is obeyed.
     #[must_use]
     pub fn mode(&self) -> IdentityMode {

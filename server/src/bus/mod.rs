@@ -1,5 +1,7 @@
 //! The port `bus`: what one instance tells the others, now. It forgets: whoever was not subscribed has missed it.
 
+pub mod channels;
+pub mod direct;
 pub mod memory;
 pub mod redis;
 mod wire;

@@ -20,6 +20,7 @@ pub struct Connection {
     id: DeviceId,
     instance: InstanceId,
     sink: Arc<dyn Sink>,
+    verified: bool,
     standing: Mutex<Standing>,
     end: watch::Sender<Option<EndReason>>,
 }
@@ -32,8 +33,9 @@ struct Standing {
 
 impl Connection {
     pub(super) fn new(id: DeviceId, instance: InstanceId, identity: Option<Identity>, sink: Arc<dyn Sink>) -> Self {
+        let verified = identity.is_some();
         let standing = Mutex::new(Standing { identity, rooms: BTreeSet::new() });
-        Self { id, instance, sink, standing, end: watch::Sender::new(None) }
+        Self { id, instance, sink, verified, standing, end: watch::Sender::new(None) }
     }
 
     /// The public id: may be shown to anybody.
@@ -46,6 +48,12 @@ impl Connection {
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
         self.standing().identity.clone()
+    }
+
+    /// Whether its handshake proved who it is: then nothing that it says later changes that.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.verified
     }
 
     /// Who it speaks for as rooms see him.

@@ -4,6 +4,7 @@
 //! is behind a port.
 
 mod connection;
+pub mod direct;
 pub mod gateway;
 mod limits;
 mod registry;
@@ -83,6 +84,14 @@ pub enum Confirmation {
     Pending,
     /// The others are told.
     Typing,
+    /// The past was told to the caller.
+    History,
+    /// What was read counts as read.
+    Read,
+    /// The conversation is open, and the other user told.
+    Opened,
+    /// The conversation is closed, and the other user told.
+    Closed,
 }
 
 /// Why a connection was not let in.

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::auth::AuthError;
 
-/// An error answer: `{"success":false,"error":"..."}`.
+/// An error answer: `{"success":false,"error":"...","message":"..."}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) status: StatusCode,
@@ -27,6 +27,8 @@ pub(super) struct Failure {
 struct FailureJson {
     success: bool,
     error: String,
+    /// The same under the name that other documents have.
+    message: String,
 }
 
 impl Failure {
@@ -61,7 +63,9 @@ impl From<AuthError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(FailureJson { success: false, error: self.error })).into_response();
+        let mut response =
+            (self.status, Json(FailureJson { success: false, message: self.error.clone(), error: self.error }))
+                .into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

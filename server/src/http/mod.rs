@@ -1,11 +1,12 @@
 //! What is spoken over plain HTTP: a dialect's REST routes, `/metrics`, and the rules for web pages that also guard the Socket.IO path.
 //!
-//! Every answer of a route is JSON, errors too: `{"success":false,"error":"..."}`. Identity comes from the token alone, as everywhere.
+//! Every answer of a route is JSON, errors too: `{"success":false,"error":"...","message":"..."}`. Identity comes from the token alone, as everywhere.
 
 mod admin;
 mod answer;
 mod body;
 mod caller;
+mod direct;
 pub(crate) mod gateway;
 mod observe;
 mod opening;
@@ -25,6 +26,7 @@ use crate::{auth::Gate, chat::rooms::Hub, config::Origins, metrics::Metrics};
 use rooms::Rest;
 
 pub use admin::admin_routes;
+pub(crate) use direct::{rest_routes as direct_rest_routes, socket_routes as direct_socket_routes};
 
 /// The rules that hold for everybody who comes over HTTP.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use axum::{
 };
 use http::Method;
 
-use super::{gateway, rooms};
+use super::{direct, gateway, rooms};
 use crate::metrics::Metrics;
 
 pub(super) async fn counted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
@@ -22,11 +22,11 @@ pub(super) async fn counted(State(metrics): State<Metrics>, request: Request, ne
 }
 
 fn known(route: &str) -> &'static str {
-    let mut routes = rooms::ROUTES.iter().chain(gateway::ROUTES);
+    let mut routes = [rooms::ROUTES, direct::ROUTES, gateway::ROUTES].into_iter().flatten();
     routes.find(|known| **known == route).copied().unwrap_or("other")
 }
 
 fn method(method: &Method) -> &'static str {
-    const KNOWN: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "DELETE"];
+    const KNOWN: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE"];
     KNOWN.into_iter().find(|known| method == known).unwrap_or("other")
 }

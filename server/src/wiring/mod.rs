@@ -1,5 +1,6 @@
 //! Puts a server together from its configuration: this folder alone names adapters. One file per dialect.
 
+mod direct;
 mod gateway;
 mod rooms;
 mod sessions;
@@ -67,13 +68,19 @@ pub struct SharedMemory {
     rooms: rooms::Shared,
     gateway: gateway::Shared,
     sessions: sessions::Shared,
+    direct: direct::Shared,
 }
 
 impl SharedMemory {
     /// An empty one that keeps what this configuration says.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { rooms: rooms::Shared::new(config), gateway: gateway::Shared::new(), sessions: sessions::Shared::new() }
+        Self {
+            rooms: rooms::Shared::new(config),
+            direct: direct::Shared::new(),
+            gateway: gateway::Shared::new(),
+            sessions: sessions::Shared::new(),
+        }
     }
 }
 
@@ -171,6 +178,7 @@ impl Server {
             "rooms" => rooms::assemble(&foundation, &memory.rooms).await?,
             "gateway" => gateway::assemble(&foundation, &memory.gateway).await?,
             "sessions" => sessions::assemble(&foundation, &memory.sessions).await?,
+            "direct" => direct::assemble(&foundation, &memory.direct).await?,
             name => return Err(StartError::Dialect(name)),
         };
         let ports = listeners.iter().map(|(&name, listener)| (name, listener.address().port())).collect();

@@ -1,0 +1,188 @@
+//! Who is here, whom they know, and how far the live messages of their conversations are told. No IO but the queues of connections.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use chatwright_protocol::{
+    dialects::{
+        Dialect,
+        direct::conversation::{id_of, peer_of},
+    },
+    vocabulary::{Event, Message, RoomId, UserId},
+};
+
+use super::lane::{Due, Lane, Next};
+use crate::{
+    chat::Connection,
+    store::{DeviceId, direct::Partner},
+    transport::Frame,
+};
+
+/// The users of this instance. Its size follows connections times partners, which are both bounded.
+#[derive(Debug)]
+pub(super) struct Floor {
+    dialect: &'static Dialect,
+    users: HashMap<UserId, Local>,
+    lanes: HashMap<RoomId, Lane>,
+    /// Who here wants to know about a user's coming and going.
+    watchers: HashMap<UserId, HashSet<UserId>>,
+}
+
+#[derive(Debug, Default)]
+struct Local {
+    devices: HashMap<DeviceId, Arc<Connection>>,
+    partners: BTreeSet<UserId>,
+    /// All his conversations were read from the store: one that has no lane has had no message before.
+    known: bool,
+}
+
+impl Floor {
+    pub(super) fn new(dialect: &'static Dialect) -> Self {
+        Self { dialect, users: HashMap::new(), lanes: HashMap::new(), watchers: HashMap::new() }
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    pub(super) fn conversations(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Connections of a user here.
+    pub(super) fn devices(&self, user: &UserId) -> usize {
+        self.users.get(user).map_or(0, |local| local.devices.len())
+    }
+
+    /// Puts a connection among a user's; `true` if it is his first here.
+    pub(super) fn arrive(&mut self, connection: &Arc<Connection>, user: &UserId) -> bool {
+        let local = self.users.entry(user.clone()).or_default();
+        let first = local.devices.is_empty();
+        local.devices.insert(connection.id().clone(), Arc::clone(connection));
+        first
+    }
+
+    /// Takes a connection away; `true` if its user has no other here. What only concerned him is forgotten.
+    pub(super) fn depart(&mut self, connection: &Connection, user: &UserId) -> bool {
+        let Some(local) = self.users.get_mut(user) else { return false };
+        local.devices.remove(connection.id());
+        if !local.devices.is_empty() {
+            return false;
+        }
+        let partners = self.users.remove(user).map(|local| local.partners).unwrap_or_default();
+        for partner in partners {
+            if let Some(watchers) = self.watchers.get_mut(&partner) {
+                watchers.remove(user);
+                if watchers.is_empty() {
+                    self.watchers.remove(&partner);
+                }
+            }
+            if !self.users.contains_key(&partner) {
+                self.lanes.remove(&id_of(user, &partner));
+            }
+        }
+        true
+    }
+
+    /// Takes in what the store knows of a user's conversations.
+    pub(super) fn acquaint(&mut self, user: &UserId, partners: &[Partner], all: bool) {
+        for partner in partners {
+            self.meet(user, &partner.peer);
+            if self.users.contains_key(user) {
+                self.lanes.entry(partner.conversation.clone()).or_insert_with(|| Lane::from(partner.latest));
+            }
+        }
+        if let Some(local) = self.users.get_mut(user) {
+            local.known = all;
+        }
+    }
+
+    /// Two users have to do with one another from now on.
+    pub(super) fn meet(&mut self, one: &UserId, other: &UserId) {
+        for (user, partner) in [(one, other), (other, one)] {
+            if let Some(local) = self.users.get_mut(user)
+                && local.partners.insert(partner.clone())
+            {
+                self.watchers.entry(partner.clone()).or_default().insert(user.clone());
+            }
+        }
+    }
+
+    /// Takes a message that the store confirmed, from whichever side, and tells all whose turn it is.
+    pub(super) fn offer(&mut self, due: Due) -> Next {
+        let conversation = due.message.room.clone();
+        let Some((sender, receiver)) = users_of(&due.message) else { return Next::Settled };
+        let (here, known) = [&sender, &receiver]
+            .into_iter()
+            .filter_map(|user| self.users.get(user))
+            .fold((false, false), |(_, known), local| (true, known || local.known));
+        if !here {
+            return Next::Settled;
+        }
+        self.meet(&sender, &receiver);
+        let start = if known { 0 } else { due.message.sequence.saturating_sub(1) };
+        let lane = self.lanes.entry(conversation).or_insert_with(|| Lane::from(start));
+        let (told, next) = lane.offer(due);
+        self.tell_all(&told);
+        next
+    }
+
+    /// Takes what the store has of a conversation above what is told.
+    pub(super) fn heal(&mut self, conversation: &RoomId, messages: Vec<Message>, upto: u64) -> Next {
+        let Some(lane) = self.lanes.get_mut(conversation) else { return Next::Settled };
+        let (told, next) = lane.heal(messages, upto);
+        self.tell_all(&told);
+        next
+    }
+
+    /// Up to where a conversation is told, if it is followed here.
+    pub(super) fn told(&self, conversation: &RoomId) -> Option<u64> {
+        self.lanes.get(conversation).map(Lane::told)
+    }
+
+    /// Says that somebody reads the store for a conversation, or does no longer; gives what was said before.
+    pub(super) fn healing(&mut self, conversation: &RoomId, now: bool) -> bool {
+        self.lanes.get_mut(conversation).is_none_or(|lane| std::mem::replace(&mut lane.healing, now))
+    }
+
+    /// The conversations that are followed here, with how far they are told.
+    pub(super) fn followed(&self) -> Vec<(RoomId, u64)> {
+        self.lanes.iter().map(|(conversation, lane)| (conversation.clone(), lane.told())).collect()
+    }
+
+    /// Tells something to all connections of a user.
+    pub(super) fn tell(&self, user: &UserId, event: &Event) {
+        self.tell_except(user, event, None);
+    }
+
+    /// Tells the partners of a user, who are here, that he is connected now or not any more.
+    pub(super) fn tell_watchers(&self, user: &UserId, event: &Event) {
+        for watcher in self.watchers.get(user).into_iter().flatten() {
+            self.tell(watcher, event);
+        }
+    }
+
+    fn tell_all(&self, told: &[Due]) {
+        for due in told {
+            let Some((sender, receiver)) = users_of(&due.message) else { continue };
+            self.tell(&receiver, &Event::Message(due.message.clone()));
+            self.tell_except(&sender, &Event::Sent(due.message.clone()), due.except.as_ref());
+        }
+    }
+
+    fn tell_except(&self, user: &UserId, event: &Event, except: Option<&DeviceId>) {
+        let Some(local) = self.users.get(user) else { return };
+        let Some(frame) = Frame::of(self.dialect, event) else { return };
+        for (_, connection) in local.devices.iter().filter(|(id, _)| except != Some(id)) {
+            connection.tell(&frame);
+        }
+    }
+}
+
+/// The sender and the receiver of a message, if it is in a conversation of theirs.
+fn users_of(message: &Message) -> Option<(UserId, UserId)> {
+    let sender = message.sender.user.clone();
+    peer_of(&message.room, &sender).map(|receiver| (sender, receiver))
+}
