@@ -13,6 +13,17 @@ pub struct SeveralSinks(
     pub Vec<Arc<dyn EventSink>>,
 );
 
+impl SeveralSinks {
+    /// One sink for all of these; `None` for none, and a single one as it is.
+    #[must_use]
+    pub fn of(mut sinks: Vec<Arc<dyn EventSink>>) -> Option<Arc<dyn EventSink>> {
+        match sinks.len() {
+            0 | 1 => sinks.pop(),
+            _ => Some(Arc::new(Self(sinks))),
+        }
+    }
+}
+
 impl fmt::Debug for SeveralSinks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SeveralSinks({})", self.0.len())

@@ -27,7 +27,7 @@ use crate::{
     listener::{ListenError, Listener, Serving},
     metrics::Metrics,
     redis_link::BadRedis,
-    store::mongodb::BadMongo,
+    store::{mongodb::BadMongo, postgres::BadPostgres},
     transport::{EndReason, oxide::Oxide},
 };
 
@@ -126,6 +126,9 @@ pub enum StartError {
     /// The dialect is known, and this server does not speak it.
     #[error("the server does not speak {0}")]
     Dialect(&'static str),
+    /// PostgreSQL cannot be used as configured. That it does not answer is no error.
+    #[error(transparent)]
+    Postgres(#[from] BadPostgres),
     /// MongoDB cannot be used as configured. That it does not answer is no error.
     #[error(transparent)]
     Mongodb(#[from] BadMongo),

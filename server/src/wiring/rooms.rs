@@ -79,10 +79,7 @@ async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartErro
         let link = AmqpLink::new(url.clone(), "chatwright rooms", topology, config.clocks.backend_timeout);
         sinks.push(Arc::new(RabbitmqEvents::new(link, wire::to_json)));
     }
-    Ok(match sinks.len() {
-        0 | 1 => sinks.pop(),
-        _ => Some(Arc::new(SeveralSinks(sinks))),
-    })
+    Ok(SeveralSinks::of(sinks))
 }
 
 async fn ports(
