@@ -170,9 +170,12 @@ pub(crate) enum Transport {
     after_help = "Examples:\n  chatwright sim --instances 3 --seed 1\n  chatwright sim --replay chatwright-report/schedule.json\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run."
 )]
 pub(crate) struct SimArgs {
-    /// How many server processes
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    pub(crate) instances: usize,
+    /// Which dialect of the reference to run (a target file names its own; `rooms` if nothing is said)
+    #[arg(long, conflicts_with = "target")]
+    pub(crate) dialect: Option<String>,
+    /// How many server processes; 3, or 1 where there is no backend that they could share
+    #[arg(long, value_name = "N")]
+    pub(crate) instances: Option<usize>,
     /// Seed of the fault schedule and the traffic; printed, so that a run can be repeated
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,

@@ -71,10 +71,9 @@ async fn measured(
             }
             (running(url, args.dialect.as_deref().unwrap_or("rooms"), args.secret.as_deref())?, None)
         }
-        (None, None) => (
-            reference.as_ref().map_err(|problem| UseError::new(problem.to_string()))?.file(Some("load"))?,
-            Some(ORIGIN),
-        ),
+        (None, None) => {
+            (reference.as_ref().map_err(|problem| UseError::new(problem.to_string()))?.one_of(&["load"])?, Some(ORIGIN))
+        }
     };
     let backends = if file.needs.is_empty() {
         None
@@ -134,6 +133,9 @@ fn config(args: &LoadArgs) -> Result<Config, UseError> {
 /// The command that makes this run again. The secret stays out of it.
 fn replay(args: &LoadArgs, seed: u64) -> String {
     let mut command = "chatwright load".to_owned();
+    if let Some(dialect) = &args.dialect {
+        command += &format!(" --dialect {dialect}");
+    }
     if let Some(path) = &args.target {
         command += &format!(" --target {}", path.display());
     }

@@ -53,6 +53,12 @@ impl Reference {
         TargetFile::load(&path).map_err(|problem| UseError::new(problem.to_string()))
     }
 
+    /// The first of these configurations that the dialect has; everything in memory if it has none.
+    pub(crate) fn one_of(&self, configurations: &[&str]) -> Result<TargetFile, UseError> {
+        let has = |name: &&&str| FILES.get_file(format!("{}-{name}.toml", self.dialect)).is_some();
+        self.file(configurations.iter().find(has).copied())
+    }
+
     /// All that it is judged in: in memory first, then the others in name order.
     pub(crate) fn configurations(&self) -> Result<Vec<TargetFile>, UseError> {
         let mut names: Vec<&str> = FILES

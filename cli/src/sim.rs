@@ -14,6 +14,11 @@ use crate::{
     seed, terminal,
 };
 
+/// Instances of a cluster, unless something else is said.
+const INSTANCES: usize = 3;
+/// The reference's configurations whose instances share something; the first that a dialect has is run.
+const SHARED: [&str; 2] = ["cluster", "redis"];
+
 struct Line(progress::Spinner);
 
 impl Observer for Line {
@@ -24,18 +29,24 @@ impl Observer for Line {
 
 pub(crate) async fn run(global: &Global, args: SimArgs) -> Result<Outcome, UseError> {
     let wrong = |problem: &dyn std::fmt::Display| UseError::new(problem.to_string());
-    let reference = if args.target.is_none() { Some(Reference::lay_out("rooms")?) } else { None };
+    let reference = if args.target.is_none() {
+        Some(Reference::lay_out(args.dialect.as_deref().unwrap_or("rooms"))?)
+    } else {
+        None
+    };
     let target = match (&args.target, &reference) {
         (Some(path), _) => TargetFile::load(path).map_err(|problem| wrong(&problem))?,
-        (None, Some(reference)) => reference.file(Some("redis"))?,
+        (None, Some(reference)) => reference.one_of(&SHARED)?,
         (None, None) => return Err(UseError::new("there is no target")),
     };
+    let instances = args.instances.unwrap_or(if target.needs.is_empty() { 1 } else { INSTANCES });
     let script = match args.replay {
         Some(path) => Script::Replay(path),
-        None => Script::Draw { seed: seed::or_draw(args.seed), instances: args.instances, seconds: args.seconds },
+        None => Script::Draw { seed: seed::or_draw(args.seed), instances, seconds: args.seconds },
     };
     let mut config = Config::new(target, script);
     config.target_argument = args.target;
+    config.dialect_argument = args.dialect;
     config.images = backends::images();
     let line = Arc::new(Line(progress::Spinner::new("planning")));
     let report = tokio::select! {

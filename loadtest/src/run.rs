@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use chatwright_client_sdk::{Identity, protocol::dialects};
+use chatwright_client_sdk::{
+    Identity,
+    protocol::dialects::{self, Addressing, Confirmation},
+};
 use chatwright_conformance::{
     target::{self, Target},
     tokens::User,
@@ -114,13 +117,24 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`].
-pub async fn run(config: Config, target: &Target, observer: Arc<dyn Observer>) -> Result<Report, Error> {
+pub async fn run(mut config: Config, target: &Target, observer: Arc<dyn Observer>) -> Result<Report, Error> {
     let dialect = dialects::by_name(&target.dialect)
         .ok_or_else(|| Error::Use(format!("bots speak no dialect `{}`", target.dialect)))?;
     let (begin, start) = watch::channel(None);
+    if dialect.capabilities.addressing == Addressing::OneUser {
+        // A conversation has two ends.
+        config.plan.room_size = config.plan.room_size.min(2);
+    }
     let plan = config.plan;
     let stage = Arc::new(Stage {
         dialect,
+        confirmation: match target.behaviour.confirm {
+            None => dialect.capabilities.confirmation,
+            Some(target::Confirm::Echo) => Confirmation::Echo,
+            Some(target::Confirm::Event) => Confirmation::Event,
+            Some(target::Confirm::Ack) => Confirmation::Ack,
+            Some(target::Confirm::None) => Confirmation::None,
+        },
         plan,
         run: ChaCha8Rng::seed_from_u64(config.seed).random(),
         urls: target.instances().iter().map(|instance| instance.main().to_owned()).collect(),

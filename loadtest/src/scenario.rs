@@ -14,7 +14,10 @@ use std::{
 
 use chatwright_client_sdk::{
     Bot, BotConfig, BotEvent, Identity,
-    protocol::{dialects::Dialect, vocabulary::RoomId},
+    protocol::{
+        dialects::{Confirmation, Dialect},
+        vocabulary::{Audience, Message, UserId},
+    },
 };
 use goose::prelude::{GooseUser, TransactionResult};
 use tokio::{sync::watch, time::Instant};
@@ -38,6 +41,8 @@ pub(crate) type Identities = dyn Fn(&str) -> Identity + Send + Sync;
 /// What all users of a run share.
 pub(crate) struct Stage {
     pub(crate) dialect: &'static Dialect,
+    /// What confirms a message.
+    pub(crate) confirmation: Confirmation,
     pub(crate) plan: Plan,
     pub(crate) run: u32,
     /// Base URLs of the instances; connections take them in turn.
@@ -101,12 +106,18 @@ impl Stage {
 
     fn open_account(&self, connection: ConnectionIndex) -> Account {
         let members = self.plan.members_of(self.plan.room_of(connection));
-        let senders = members.map(ConnectionIndex).map(|sender| (sender, self.plan.sends_of(sender)));
+        // Who is not confirmed by it need not hear what he said himself.
+        let heard = |sender: &ConnectionIndex| *sender != connection || self.confirmation == Confirmation::Echo;
+        let senders = members.map(ConnectionIndex).filter(heard).map(|sender| (sender, self.plan.sends_of(sender)));
         let ledger = Ledger::new(self.run, senders);
         Account { connection, sent: 0, ledger, trouble: None, connected: false }
     }
 
-    async fn enter(&self, connection: ConnectionIndex) -> Result<(Bot, RoomId), String> {
+    fn user(&self, connection: ConnectionIndex) -> String {
+        format!("load-{:08x}-{}", self.run, connection.0)
+    }
+
+    async fn enter(&self, connection: ConnectionIndex) -> Result<(Bot, Audience), String> {
         let began = Instant::now();
         let url = &self.urls[connection.0 as usize % self.urls.len()];
         let mut config = BotConfig::new(self.dialect, url);
@@ -115,12 +126,16 @@ impl Stage {
         // A connection that is lost stays lost: what it misses is the finding.
         config.socket.reconnection = None;
         config.answer_timeout = CONNECT_WITHIN;
-        let identity = (self.identities)(&format!("load-{:08x}-{}", self.run, connection.0));
+        config.confirmation = Some(self.confirmation);
+        let identity = (self.identities)(&self.user(connection));
         let mut bot =
             Bot::connect_with(self.dialect, identity, config).await.map_err(|problem| format!("connect: {problem}"))?;
         let connected = Instant::now();
-        let room = RoomId::from(format!("load-{:08x}-{}", self.run, self.plan.room_of(connection)));
-        bot.join(room.clone()).await.map_err(|problem| format!("join: {problem}"))?;
+        let number = self.plan.room_of(connection);
+        let others = self.plan.members_of(number).map(ConnectionIndex).filter(|other| *other != connection);
+        let others: Vec<UserId> = others.map(|other| UserId::from(self.user(other))).collect();
+        let room = format!("load-{:08x}-{number}", self.run);
+        let room = bot.meet(room, &others).await.map_err(|problem| format!("join: {problem}"))?;
         let timings = bot.timings();
         for (series, took) in [
             (Series::Tcp, timings.tcp),
@@ -160,7 +175,7 @@ fn local_address(url: &str, connection: ConnectionIndex) -> Option<IpAddr> {
 struct Seat<'a> {
     stage: &'a Stage,
     bot: Bot,
-    room: RoomId,
+    room: Audience,
     account: &'a mut Account,
     /// Whether it has heard a message.
     heard: bool,
@@ -228,7 +243,7 @@ impl Seat<'_> {
             }
             let intended_us = u64::try_from(intended.as_micros()).unwrap_or(u64::MAX);
             let stamp = Stamp { run: self.stage.run, sender: connection, number: self.account.sent, intended_us };
-            if let Err(problem) = self.bot.post(&self.room, &stamp.to_text(self.stage.message_bytes)) {
+            if let Err(problem) = self.bot.post_to(&self.room, &stamp.to_text(self.stage.message_bytes)) {
                 self.account.trouble.get_or_insert_with(|| format!("send: {problem}"));
                 break;
             }
@@ -239,24 +254,29 @@ impl Seat<'_> {
         }
     }
 
+    fn hear_message(&mut self, message: &Message, start: Instant, tick: &mut Tick) {
+        let Some(stamp) = Stamp::of_text(&message.text) else { return };
+        if stamp.sender == self.account.connection && self.stage.confirmation != Confirmation::Echo {
+            return;
+        }
+        let since = start.elapsed();
+        match self.account.ledger.enter(stamp) {
+            Delivery::First | Delivery::OutOfOrder => {
+                let latency = since.saturating_sub(Duration::from_micros(stamp.intended_us));
+                self.stage.recorder.record(self.account.connection.0, Series::Deliver, since, latency);
+                self.account.ledger.took(latency);
+                if !std::mem::replace(&mut self.heard, true) {
+                    self.stage.recorder.record(self.account.connection.0, Series::FirstMessage, since, since);
+                }
+                tick.deliver = Some(latency);
+            }
+            Delivery::Duplicate | Delivery::Leaked | Delivery::Foreign => {}
+        }
+    }
+
     fn hear(&mut self, event: &BotEvent, start: Instant, tick: &mut Tick) {
         match event {
-            BotEvent::Message { message, .. } => {
-                let Some(stamp) = Stamp::of_text(&message.text) else { return };
-                let since = start.elapsed();
-                match self.account.ledger.enter(stamp) {
-                    Delivery::First | Delivery::OutOfOrder => {
-                        let latency = since.saturating_sub(Duration::from_micros(stamp.intended_us));
-                        self.stage.recorder.record(self.account.connection.0, Series::Deliver, since, latency);
-                        self.account.ledger.took(latency);
-                        if !std::mem::replace(&mut self.heard, true) {
-                            self.stage.recorder.record(self.account.connection.0, Series::FirstMessage, since, since);
-                        }
-                        tick.deliver = Some(latency);
-                    }
-                    Delivery::Duplicate | Delivery::Leaked | Delivery::Foreign => {}
-                }
-            }
+            BotEvent::Message { message, .. } => self.hear_message(message, start, tick),
             BotEvent::Failed { error, .. } => {
                 self.account.trouble.get_or_insert_with(|| format!("send: {error}"));
             }

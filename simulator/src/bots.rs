@@ -9,14 +9,17 @@ use std::{
 use chatwright_client_sdk::{
     AskError, Bot as Client, BotConfig, BotEvent, Direction, Identity, Reconnection, Tap, Ticket,
     protocol::{
-        dialects::{self, AppPacket, Dialect},
+        dialects::{AppPacket, Carrier, Dialect},
         engine_io::Frame,
-        vocabulary::{Event, Message, RoomId},
+        vocabulary::{Audience, Event, Message, UserId},
     },
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::history::{Recorder, Source, What};
+use crate::{
+    history::{Recorder, Source, What},
+    promises::Promises,
+};
 
 /// Sends that wait for their bot. A bot reads them at once unless it is joining; then this many lie ahead of it at most.
 const ORDERS_MAX: usize = 1_000;
@@ -38,10 +41,14 @@ pub(crate) struct Seat {
     pub(crate) user: String,
     /// The address of its instance.
     pub(crate) url: String,
+    /// The address that tells histories, if that is another one.
+    pub(crate) rest_url: Option<String>,
     /// What proves who it is; `None` where identity is open.
     pub(crate) token: Option<String>,
-    /// The rooms that it belongs to.
-    pub(crate) rooms: Vec<String>,
+    /// What may be asked of the target.
+    pub(crate) promises: Promises,
+    /// The rooms that it belongs to, and who else does.
+    pub(crate) places: Vec<(String, Vec<UserId>)>,
     /// Seed of its reconnections.
     pub(crate) seed: u64,
     /// How long it waits for a confirmation.
@@ -57,7 +64,7 @@ pub(crate) struct Bot {
 }
 
 enum Order {
-    Post { op: usize, room: RoomId, text: String },
+    Post { op: usize, room: String, text: String },
     Quit,
 }
 
@@ -67,9 +74,11 @@ impl Bot {
     /// # Errors
     /// What went wrong, as a fragment.
     pub(crate) async fn connect(seat: Seat, recorder: Arc<Recorder>) -> Result<Self, String> {
-        let dialect = dialects::by_name("rooms").ok_or("the dialect rooms is not there")?;
+        let dialect = seat.promises.dialect;
         let mut config = BotConfig::new(dialect, &seat.url);
         config.answer_timeout = seat.confirm_within;
+        config.confirmation = Some(seat.promises.confirmation);
+        config.rest_url.clone_from(&seat.rest_url);
         config.socket.seed = seat.seed;
         config.socket.reconnection = Some(RECONNECTION);
         let repeats = Repeats { dialect, bot: seat.bot, recorder: Arc::clone(&recorder), seen: Mutex::default() };
@@ -79,14 +88,17 @@ impl Bot {
             None => Identity::open(seat.user.as_str(), seat.user.as_str()),
         };
         let mut client = Client::connect_with(dialect, identity, config).await.map_err(|error| error.to_string())?;
-        for room in &seat.rooms {
-            client.join(room.as_str()).await.map_err(|error| error.to_string())?;
+        let mut places = BTreeMap::new();
+        for (room, others) in seat.places {
+            let audience = client.meet(room.as_str(), &others).await.map_err(|error| error.to_string())?;
+            places.insert(room, audience);
         }
         recorder.record(What::Online { bot: seat.bot });
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let worker = Worker {
             bot: seat.bot,
             client,
+            places,
             recorder: Arc::clone(&recorder),
             under_way: BTreeMap::new(),
             unsettled: BTreeMap::new(),
@@ -97,7 +109,7 @@ impl Bot {
     /// Sends a message; what becomes of it stands in the history.
     pub(crate) fn send(&self, op: usize, room: &str, text: &str) {
         self.recorder.record(What::Invoked { op });
-        let order = Order::Post { op, room: room.into(), text: text.to_owned() };
+        let order = Order::Post { op, room: room.to_owned(), text: text.to_owned() };
         if self.orders.try_send(order).is_err() {
             self.recorder.record(What::Refused { op, reason: format!("bot {} takes no more orders", self.index + 1) });
         }
@@ -120,6 +132,8 @@ impl Drop for Bot {
 struct Worker {
     bot: usize,
     client: Client,
+    /// Whom it means by each room.
+    places: BTreeMap<String, Audience>,
     recorder: Arc<Recorder>,
     under_way: BTreeMap<Ticket, Sent>,
     /// Texts that were not confirmed in time, or were answered with a no, with their operations. A server whose store is away may say no
@@ -149,8 +163,12 @@ impl Worker {
         }
     }
 
-    fn post(&mut self, op: usize, room: &RoomId, text: &str) {
-        match self.client.post(room, text) {
+    fn post(&mut self, op: usize, room: &str, text: &str) {
+        let posted = match self.places.get(room) {
+            Some(audience) => self.client.post_to(audience, text),
+            None => Err(AskError::NotEntered(room.into())),
+        };
+        match posted {
             Ok(ticket) => {
                 self.under_way.insert(ticket, Sent { op, text: text.to_owned() });
             }
@@ -244,10 +262,11 @@ impl Repeats {
     fn see(&self, direction: Direction, frame: &Frame) {
         let (Direction::Received, Frame::Text(packet)) = (direction, frame) else { return };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if packet.starts_with(CONNECTED) {
-            seen.clear();
-        }
-        let Some((room, text)) = message_in(self.dialect, packet) else { return };
+        let (room, text) = match told(self.dialect, packet) {
+            Some(Told::Connected) => return seen.clear(),
+            Some(Told::Message { room, text }) => (room, text),
+            None => return,
+        };
         if !seen.insert((room.clone(), text.clone())) {
             self.recorder.record(What::Delivered { bot: self.bot, room, text, source: Source::Live });
         }
@@ -259,19 +278,36 @@ const CONNECTED: &str = "40";
 /// An Engine.IO message with a Socket.IO EVENT of the main namespace.
 const EVENT: &str = "42";
 
-/// Room and text of a chat message that came live.
-fn message_in(dialect: &Dialect, packet: &str) -> Option<(String, String)> {
-    let mut args: Vec<serde_json::Value> = serde_json::from_str(packet.strip_prefix(EVENT)?).ok()?;
-    let name = args.first()?.as_str()?.to_owned();
-    args.remove(0);
-    match (dialect.client.decode)(&AppPacket::Event { name, args }) {
-        Ok(Event::Message(message)) => Some((message.room.as_str().to_owned(), message.text)),
+/// What a packet tells that matters here.
+enum Told {
+    /// A connection is new.
+    Connected,
+    /// A chat message came live.
+    Message { room: String, text: String },
+}
+
+fn told(dialect: &Dialect, packet: &str) -> Option<Told> {
+    let packet = match dialect.carrier {
+        Carrier::WebSocket => AppPacket::Json(serde_json::from_str(packet).ok()?),
+        Carrier::SocketIo if packet.starts_with(CONNECTED) => return Some(Told::Connected),
+        Carrier::SocketIo => {
+            let mut args: Vec<serde_json::Value> = serde_json::from_str(packet.strip_prefix(EVENT)?).ok()?;
+            let name = args.first()?.as_str()?.to_owned();
+            args.remove(0);
+            AppPacket::Event { name, args }
+        }
+    };
+    match (dialect.client.decode)(&packet) {
+        Ok(Event::Message(message)) => Some(Told::Message { room: message.room.to_string(), text: message.text }),
+        Ok(Event::Authenticated { .. }) => Some(Told::Connected),
         Ok(_) | Err(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chatwright_client_sdk::protocol::dialects;
+
     use super::*;
 
     const ONE: &str =

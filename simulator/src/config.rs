@@ -2,17 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use chatwright_client_sdk::protocol::dialects;
 use chatwright_conformance::target::{BackendName, TargetFile};
 
-use crate::{Error, backends::Images, schedule::Place, schedule::Schedule};
+use crate::{Error, backends::Images, promises::Promises, schedule::Place, schedule::Schedule};
 
 /// How long the cluster may take to agree after the faults.
 pub const CONVERGE_WITHIN_DEFAULT: Duration = Duration::from_secs(20);
 /// How long a bot waits for a confirmation before nobody knows: longer than any fault that the seed draws.
 pub const CONFIRM_WITHIN_DEFAULT: Duration = Duration::from_secs(8);
-/// The one dialect that the bots speak so far.
-const DIALECT: &str = "rooms";
-
 /// A run to be made.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -20,6 +18,8 @@ pub struct Config {
     pub target: TargetFile,
     /// How the user named the target; `None` for the reference. Only for the command that runs it again.
     pub target_argument: Option<PathBuf>,
+    /// Which dialect of the reference the user named, if any; for the same command.
+    pub dialect_argument: Option<String>,
     /// Which images run for its backends.
     pub images: Images,
     /// What goes wrong.
@@ -53,11 +53,23 @@ impl Config {
         Self {
             target,
             target_argument: None,
+            dialect_argument: None,
             images: Images::default(),
             script,
             converge_within: CONVERGE_WITHIN_DEFAULT,
             confirm_within: CONFIRM_WITHIN_DEFAULT,
         }
+    }
+
+    /// What may be asked of the target.
+    ///
+    /// # Errors
+    /// Wrong use: a dialect that bots do not speak.
+    pub fn promises(&self) -> Result<Promises, Error> {
+        let (target, dialect) = (&self.target, &self.target.dialect);
+        let spoken = dialects::by_name(dialect)
+            .ok_or_else(|| Error::Use(format!("{}: bots speak no dialect `{dialect}`", target.path.display())))?;
+        Ok(Promises::of(spoken, &target.behaviour))
     }
 
     /// The schedule, and whether this target can be run by it.
@@ -67,9 +79,7 @@ impl Config {
     pub fn schedule(&self) -> Result<Schedule, Error> {
         let target = self.target.path.display();
         let refused = |reason: String| Err(Error::Use(format!("{target}: {reason}")));
-        if self.target.dialect != DIALECT {
-            return refused(format!("bots speak `{DIALECT}` only, not `{}`", self.target.dialect));
-        }
+        let promises = self.promises()?;
         if self.target.start.is_none() {
             return refused("without [start] nobody can kill and restart it".to_owned());
         }
@@ -78,7 +88,12 @@ impl Config {
         }
         let has_redis = self.target.needs.contains(&BackendName::Redis);
         let schedule = match &self.script {
-            Script::Draw { seed, instances, seconds } => Schedule::draw(*seed, *instances, *seconds, has_redis)?,
+            Script::Draw { seed, instances, seconds } => {
+                let drawn = Schedule::draw(*seed, *instances, *seconds, has_redis)?;
+                // What stands in the memory of a process dies with it, and nobody promised otherwise.
+                let keeps_nothing = self.target.needs.is_empty() && promises.catch_up;
+                if keeps_nothing { drawn.without_deaths() } else { drawn }
+            }
             Script::Replay(path) => Schedule::load(path)?,
         };
         if !has_redis && schedule.faults.iter().any(|fault| fault.target == Place::Redis) {
@@ -98,7 +113,8 @@ impl Config {
         };
         let target =
             self.target_argument.as_ref().map(|path| format!(" --target {}", path.display())).unwrap_or_default();
-        format!("chatwright sim {script}{target}")
+        let dialect = self.dialect_argument.as_ref().map(|name| format!(" --dialect {name}")).unwrap_or_default();
+        format!("chatwright sim {script}{dialect}{target}")
     }
 }
 
@@ -122,6 +138,20 @@ mod tests {
         assert!(refusal.contains("own.toml") && refusal.contains("[start]"), "{refusal}");
         let renamed = format!("{STARTED}[adapt]\nrename_events = {{ new_message = \"msg\" }}\n");
         assert!(config(&renamed).schedule().is_err());
+    }
+
+    #[test]
+    fn a_process_that_keeps_everything_in_its_memory_is_not_killed() {
+        use crate::schedule::FaultKind;
+
+        let kinds = |text: &str| {
+            let schedule = config(text).schedule().expect("it can run");
+            schedule.faults.iter().map(|fault| fault.fault).collect::<Vec<_>>()
+        };
+        assert!(kinds(STARTED).iter().all(|kind| *kind == FaultKind::Pause));
+        assert!(kinds(&format!("{STARTED}[needs]\nredis = true\n")).contains(&FaultKind::Kill));
+        // Where nothing is stored, nothing is lost with it.
+        assert!(kinds(&STARTED.replace("\"rooms\"", "\"sessions\"")).contains(&FaultKind::Kill));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Facts<'a> {
     pub schedule: &'a Schedule,
     /// What became of each message, by number of the operation.
     pub ops: Vec<Op>,
+    /// The rooms of conversations whose ids the server makes: that of the first message that was heard in each.
+    conversations: BTreeMap<&'a str, &'a str>,
     /// What each bot heard, in the order of hearing.
     pub heard: Vec<Vec<Heard<'a>>>,
     /// When each bot was connected, in the order of time.
@@ -95,6 +97,7 @@ impl<'a> Facts<'a> {
             plan,
             schedule,
             ops: vec![Op::default(); plan.sends.len()],
+            conversations: BTreeMap::new(),
             heard: vec![Vec::new(); plan.bots.len()],
             spans: vec![Vec::new(); plan.bots.len()],
             faults: vec![Span::default(); schedule.faults.len()],
@@ -116,6 +119,7 @@ impl<'a> Facts<'a> {
             What::Unknown { op, .. } => self.ops[*op].outcome = Outcome::Unknown,
             What::Delivered { bot, room, text, source } => {
                 let op = by_text.get(text.as_str()).copied();
+                let room = self.named(room, op);
                 self.heard[*bot].push(Heard { at_us, room, text, op, source: *source });
             }
             What::Online { bot } => self.spans[*bot].push(Span { from_us: Some(at_us), to_us: None }),
@@ -134,6 +138,34 @@ impl<'a> Facts<'a> {
                 self.stored.insert((*instance, *room), texts);
             }
         }
+    }
+
+    /// The plan's name of where something was heard.
+    fn named(&mut self, room: &'a str, op: Option<usize>) -> &'a str {
+        let plan = self.plan;
+        match op {
+            Some(op) if plan.promises.addresses_users() => {
+                *self.conversations.entry(room).or_insert(plan.rooms[plan.sends[op].room].as_str())
+            }
+            Some(_) | None => room,
+        }
+    }
+
+    /// Whether a bot was connected from one time to another, without a gap.
+    #[must_use]
+    pub fn stayed(&self, bot: usize, from_us: u64, to_us: u64) -> bool {
+        let covers =
+            |span: &Span| span.from_us.is_some_and(|from| from <= from_us) && span.to_us.is_none_or(|to| to >= to_us);
+        self.spans[bot].iter().any(covers)
+    }
+
+    /// Whether anything was wrong between these times, or shortly before.
+    #[must_use]
+    pub fn troubled(&self, from_us: u64, to_us: u64) -> bool {
+        self.faults.iter().any(|span| {
+            let began = span.from_us.is_some_and(|from| from <= to_us);
+            began && span.to_us.is_none_or(|to| to.saturating_add(STORE_SETTLES_US) >= from_us)
+        })
     }
 
     /// The confirmed messages with their numbers.

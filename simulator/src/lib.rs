@@ -23,6 +23,7 @@ pub mod facts;
 pub mod history;
 pub mod plan;
 mod probe;
+pub mod promises;
 pub mod report;
 mod run;
 pub mod schedule;

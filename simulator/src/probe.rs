@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use chatwright_client_sdk::protocol::vocabulary::RoomId;
 use chatwright_conformance::target::{Adapt, Instance};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
@@ -10,76 +11,76 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use crate::history::What;
+use crate::{history::What, promises::Promises};
 
 /// An instance that takes longer than this for one answer has not converged yet.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// 1,000 messages of 4,096 characters with everything around them stay below.
 const BODY_BYTES_MAX: usize = 32 << 20;
-/// As many messages as the dialect keeps.
-const HISTORY_LIMIT: usize = 1_000;
 
-/// Asks questions, with a token that every instance accepts.
+/// Asks questions.
 pub(crate) struct Probe {
     client: Client<HttpConnector, Empty<Bytes>>,
-    token: Option<String>,
     adapt: Adapt,
 }
 
-#[derive(Deserialize)]
-struct UsersBody {
-    users: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct HistoryBody {
-    messages: Vec<MessageBody>,
-}
-
-#[derive(Deserialize)]
-struct MessageBody {
-    message: String,
+/// One question: about which room, under which name, with a token that every instance accepts.
+pub(crate) struct Question {
+    pub(crate) room: usize,
+    pub(crate) name: RoomId,
+    pub(crate) token: Option<String>,
 }
 
 impl Probe {
-    pub(crate) fn new(token: Option<String>, adapt: Adapt) -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), token, adapt }
+    pub(crate) fn new(adapt: Adapt) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), adapt }
     }
 
-    /// What this instance says about these rooms: one roster and one history each. What it does not say is left out.
-    pub(crate) async fn ask(&self, instance: &Instance, rooms: &[String]) -> Vec<What> {
+    /// What this instance says about these rooms, as far as its dialect tells anything: a roster and a history each. What it does not say is
+    /// left out.
+    pub(crate) async fn ask(&self, instance: &Instance, promises: Promises, questions: &[Question]) -> Vec<What> {
         let mut answers = Vec::new();
-        for (index, room) in rooms.iter().enumerate() {
-            match self.users(instance, room).await {
-                Ok(users) => answers.push(What::Roster { instance: instance.number, room: index, users }),
-                Err(reason) => tracing::debug!(instance = instance.number, %room, %reason, "no roster"),
+        let number = instance.number;
+        for question in questions {
+            let (room, name) = (question.room, &question.name);
+            if let Some(route) = promises.dialect.client.members {
+                let body = self.get(instance, route.listener, &(route.target)(name), question).await;
+                match body.and_then(|body| (route.decode)(&body).map_err(|problem| problem.to_string())) {
+                    Ok(users) => {
+                        let mut users: Vec<String> = users.iter().map(ToString::to_string).collect();
+                        users.sort_unstable();
+                        answers.push(What::Roster { instance: number, room, users });
+                    }
+                    Err(reason) => tracing::debug!(number, %name, %reason, "no roster"),
+                }
             }
-            match self.history(instance, room).await {
-                Ok(texts) => answers.push(What::Stored { instance: instance.number, room: index, texts }),
-                Err(reason) => tracing::debug!(instance = instance.number, %room, %reason, "no history"),
+            if let Some(route) = promises.dialect.client.history.filter(|_| promises.stored) {
+                let target = (route.target)(name, route.messages_max);
+                let body = self.get(instance, route.listener, &target, question).await;
+                match body.and_then(|body| (route.decode)(&body).map_err(|problem| problem.to_string())) {
+                    Ok(messages) => {
+                        let texts = messages.into_iter().map(|message| message.text).collect();
+                        answers.push(What::Stored { instance: number, room, texts });
+                    }
+                    Err(reason) => tracing::debug!(number, %name, %reason, "no history"),
+                }
             }
         }
         answers
     }
 
-    async fn users(&self, instance: &Instance, room: &str) -> Result<Vec<String>, String> {
-        let body: UsersBody = self.get(instance, &format!("/api/chat/{room}/users")).await?;
-        let mut users = body.users;
-        users.sort_unstable();
-        Ok(users)
-    }
-
-    async fn history(&self, instance: &Instance, room: &str) -> Result<Vec<String>, String> {
-        let body: HistoryBody = self.get(instance, &format!("/api/chat/{room}/history?limit={HISTORY_LIMIT}")).await?;
-        Ok(body.messages.into_iter().map(|message| message.message).collect())
-    }
-
-    async fn get<T: DeserializeOwned>(&self, instance: &Instance, route: &str) -> Result<T, String> {
-        let base = instance.listener("rest").unwrap_or_else(|| instance.main());
+    async fn get(
+        &self,
+        instance: &Instance,
+        listener: &str,
+        route: &str,
+        question: &Question,
+    ) -> Result<Value, String> {
+        let base = instance.listener(listener).unwrap_or_else(|| instance.main());
         let mut request = Request::get(format!("{base}{}", self.renamed(route)));
-        if let Some(token) = &self.token {
+        if let Some(token) = &question.token {
             request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn routes_are_asked_under_the_names_of_the_target() {
         let rename_routes = BTreeMap::from([("/api/chat".to_owned(), "/v2/rooms".to_owned())]);
-        let probe = Probe::new(None, Adapt { rename_routes, ..Adapt::default() });
+        let probe = Probe::new(Adapt { rename_routes, ..Adapt::default() });
         assert_eq!(probe.renamed("/api/chat/a/users"), "/v2/rooms/a/users");
         assert_eq!(probe.renamed("/health"), "/health");
     }

@@ -7,6 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chatwright_client_sdk::protocol::{
+    dialects::Addressing,
+    vocabulary::{RoomId, UserId},
+};
 use chatwright_conformance::{
     target::{Action, Control, StartOptions, Target},
     tokens::User,
@@ -22,7 +26,7 @@ use crate::{
     facts::Facts,
     history::{Recorder, What},
     plan::Plan,
-    probe::Probe,
+    probe::{Probe, Question},
     report::{Evidence, Report},
     schedule::{Fault, FaultKind, Place, Schedule},
 };
@@ -88,7 +92,7 @@ impl fmt::Display for Progress {
 /// Wrong use, or a set-up that did not come about; never a finding about the target.
 pub async fn run(config: Config, observer: Arc<dyn Observer>) -> Result<Report, Error> {
     let began = Instant::now();
-    let schedule = config.schedule()?;
+    let (schedule, promises) = (config.schedule()?, config.promises()?);
     observer.progress(&Progress::Backends);
     let backends = Backends::start(&config.target.needs, &config.images, durability(&schedule)).await?;
     observer.progress(&Progress::Instances(schedule.instances));
@@ -97,7 +101,7 @@ pub async fn run(config: Config, observer: Arc<dyn Observer>) -> Result<Report, 
     let target = Target::start(&config.target, options).await?;
     let images = backends.images();
     let kept = target.limits.get("history").and_then(|kept| usize::try_from(kept).ok()).unwrap_or(HISTORY_KEPT_DEFAULT);
-    let plan = Plan::draw(&schedule, kept);
+    let plan = Plan::draw(&schedule, kept, promises);
     let mut cluster = Cluster { plan, schedule, config, target, recorder: Arc::new(Recorder::new()), observer };
     let trouble = cluster.live().await;
     let evidence = cluster.evidence(images, trouble?, began);
@@ -152,8 +156,17 @@ impl Cluster {
                 bot: index,
                 user: plan.user.clone(),
                 url: instance.main().to_owned(),
+                rest_url: self
+                    .plan
+                    .promises
+                    .dialect
+                    .client
+                    .history
+                    .and_then(|route| instance.listener(route.listener))
+                    .map(str::to_owned),
                 token: self.token(&plan.user),
-                rooms: plan.rooms.iter().map(|room| self.plan.rooms[*room].clone()).collect(),
+                promises: self.plan.promises,
+                places: plan.rooms.iter().map(|room| self.place(index, *room)).collect(),
                 seed: self.schedule.seed.wrapping_add(index as u64),
                 confirm_within: self.config.confirm_within,
             };
@@ -173,6 +186,13 @@ impl Cluster {
             }
         }
         Ok(bots)
+    }
+
+    /// A room of a bot, and who else is in it.
+    fn place(&self, bot: usize, room: usize) -> (String, Vec<UserId>) {
+        let others = self.plan.members(room).filter(|member| *member != bot);
+        let others = others.map(|member| UserId::from(self.plan.bots[member].user.as_str()));
+        (self.plan.rooms[room].clone(), others.collect())
     }
 
     fn token(&self, user: &str) -> Option<String> {
@@ -246,12 +266,13 @@ impl Cluster {
 
     /// Asks all instances until what they say and what the bots heard keeps every promise, or until the time is over. The last answers count.
     async fn converge(&self) {
-        let probe = Probe::new(self.token(OBSERVER), self.target.adapt.clone());
+        let probe = Probe::new(self.target.adapt.clone());
+        let questions: Vec<Question> = (0..self.plan.rooms.len()).map(|room| self.question(room)).collect();
         let deadline = Instant::now() + self.config.converge_within;
         loop {
             let mut answers = Vec::new();
             for instance in self.target.instances() {
-                answers.extend(probe.ask(instance, &self.plan.rooms).await);
+                answers.extend(probe.ask(instance, self.plan.promises, &questions).await);
             }
             if self.agrees(&answers) || Instant::now() >= deadline {
                 for answer in answers {
@@ -261,6 +282,18 @@ impl Cluster {
             }
             tokio::time::sleep(PROBE_EVERY).await;
         }
+    }
+
+    /// What is asked about a room, and by whom: a conversation of two is told to one of the two, who names the other.
+    fn question(&self, room: usize) -> Question {
+        let mut members = self.plan.members(room).map(|bot| self.plan.bots[bot].user.as_str());
+        let (asker, name) = match (self.plan.promises.addressing(), members.next(), members.next()) {
+            (Addressing::OneUser, Some(one), Some(other)) => (one, other),
+            (Addressing::OneUser | Addressing::Users | Addressing::Rooms | Addressing::OneRoom, _, _) => {
+                (OBSERVER, self.plan.rooms[room].as_str())
+            }
+        };
+        Question { room, name: RoomId::from(name), token: self.token(asker) }
     }
 
     fn agrees(&self, answers: &[What]) -> bool {

@@ -186,6 +186,17 @@ impl Schedule {
         Ok(schedule)
     }
 
+    /// The same with pauses instead of deaths of instances.
+    #[must_use]
+    pub fn without_deaths(mut self) -> Self {
+        for fault in &mut self.faults {
+            if matches!(fault.target, Place::Instance(_)) {
+                fault.fault = FaultKind::Pause;
+            }
+        }
+        self
+    }
+
     /// Reads a schedule that an earlier run wrote.
     ///
     /// # Errors

@@ -5,15 +5,32 @@ use std::collections::BTreeSet;
 use super::{Finding, seconds};
 use crate::facts::{Facts, Outcome};
 
+/// Where nobody catches up, a message has to arrive only if everything was well until this long after its confirmation.
+const ARRIVES_WITHIN_US: u64 = 2_000_000;
+
+/// Whether a confirmed message has to reach this member: one who stayed or came back. Where nobody catches up, one who was there
+/// throughout, as the sender was, while nothing was wrong.
+fn is_due(facts: &Facts<'_>, op: usize, bot: usize, confirmed_us: u64) -> bool {
+    if facts.plan.promises.catch_up {
+        return facts.is_there_at_the_end(bot);
+    }
+    let Some(from) = facts.ops[op].invoked_us else { return false };
+    let to = confirmed_us.saturating_add(ARRIVES_WITHIN_US);
+    let sender = facts.plan.sends[op].bot;
+    facts.stayed(bot, from, to) && facts.stayed(sender, from, confirmed_us) && !facts.troubled(from, to)
+}
+
 /// A member who stayed or came back never heard a confirmed message.
 pub(super) fn lost(facts: &Facts<'_>) -> Vec<Finding> {
     let heard: Vec<BTreeSet<usize>> =
         facts.heard.iter().map(|heard| heard.iter().filter_map(|message| message.op).collect()).collect();
     let mut findings = Vec::new();
     for op in facts.confirmed() {
-        let members = facts.plan.members(facts.plan.sends[op].room);
-        for bot in members.filter(|bot| facts.is_there_at_the_end(*bot) && !heard[*bot].contains(&op)) {
-            let Outcome::Confirmed(at_us) = facts.ops[op].outcome else { continue };
+        let send = &facts.plan.sends[op];
+        let Outcome::Confirmed(at_us) = facts.ops[op].outcome else { continue };
+        let members =
+            facts.plan.members(send.room).filter(|bot| *bot != send.bot || facts.plan.promises.own_messages());
+        for bot in members.filter(|bot| is_due(facts, op, *bot, at_us) && !heard[*bot].contains(&op)) {
             let text = format!(
                 "{} was confirmed at {}, and {} never heard it",
                 facts.message(op),
@@ -59,6 +76,8 @@ pub(super) fn invented(facts: &Facts<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use chatwright_client_sdk::protocol::dialects::Confirmation;
+
     use crate::{
         checkers::story::Story,
         history::{Source, What},
@@ -76,6 +95,26 @@ mod tests {
         let mut story = Story::good();
         story.unconfirm(7);
         story.forget_delivery(7, 1);
+        assert!(story.broken().is_empty());
+    }
+
+    #[test]
+    fn where_nobody_catches_up_only_who_was_there_has_to_hear_it() {
+        let mut story = Story::good();
+        story.plan.promises.catch_up = false;
+        story.away(1, 5, 8, None);
+        assert!(story.broken().is_empty());
+        story.forget_delivery(20, 1);
+        assert_eq!(story.broken(), ["nothing lost"]);
+    }
+
+    #[test]
+    fn who_is_not_told_his_own_messages_need_not_hear_them() {
+        let mut story = Story::good();
+        let sender = story.plan.sends[7].bot;
+        story.forget_delivery(7, sender);
+        assert_eq!(story.broken(), ["nothing lost"]);
+        story.plan.promises.confirmation = Confirmation::Event;
         assert!(story.broken().is_empty());
     }
 

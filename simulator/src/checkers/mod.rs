@@ -32,7 +32,7 @@ pub struct Checker {
 pub const CHECKERS: [Checker; 8] = [
     Checker {
         name: "nothing lost",
-        promise: "every confirmed message reaches every member who stayed or came back",
+        promise: "every confirmed message reaches every member who stayed or came back; where nobody catches up, who was there while all was well",
         check: delivery::lost,
     },
     Checker { name: "nothing twice", promise: "nobody hears a message twice", check: delivery::twice },
@@ -44,18 +44,18 @@ pub const CHECKERS: [Checker; 8] = [
     },
     Checker {
         name: "room order",
-        promise: "all members hear the confirmed messages of a room in the order of its history",
+        promise: "all members hear the confirmed messages of a room in the order of its history, where the dialect says so",
         check: order::per_room,
     },
     Checker { name: "nobody outside", promise: "nobody outside a room hears it", check: isolation::outsiders },
     Checker {
         name: "stored",
-        promise: "every confirmed message stands in the history once, and the history is the same at every instance",
+        promise: "every confirmed message stands in the history once, and the history is the same at every instance that tells it",
         check: stored::history,
     },
     Checker {
         name: "presence",
-        promise: "after the faults everybody is back, and every instance says the same and true list of members",
+        promise: "after the faults everybody is back, and every instance that tells members tells the same and true ones",
         check: presence::converged,
     },
 ];

@@ -11,6 +11,9 @@ const STORED_AT_ONCE: usize = 16;
 /// The history of a room, as some instance tells it at the end, misses a confirmed message, repeats one, or differs from another instance's.
 pub(super) fn history(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if !facts.plan.promises.stored {
+        return findings;
+    }
     for room in 0..facts.plan.rooms.len() {
         let name = &facts.plan.rooms[room];
         for instance in 1..=facts.schedule.instances {

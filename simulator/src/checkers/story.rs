@@ -1,10 +1,14 @@
 //! Histories written for tests: one in which everything held, and one edit for each way to break a promise.
 
+use chatwright_client_sdk::protocol::dialects::rooms;
+use chatwright_conformance::target::RowOverrides;
+
 use super::{Checked, check, coverage};
 use crate::{
     facts::Facts,
     history::{Record, Source, What},
     plan::Plan,
+    promises::Promises,
     schedule::{Fault, FaultKind, Place, Schedule},
 };
 
@@ -23,7 +27,8 @@ impl Story {
     pub(crate) fn good() -> Self {
         let mut schedule = Schedule::draw(1, 2, 6, true).expect("in bounds");
         schedule.faults.clear();
-        let plan = Plan::draw(&schedule, 1_000);
+        let promises = Promises::of(&rooms::DIALECT, &RowOverrides::default());
+        let plan = Plan::draw(&schedule, 1_000, promises);
         let mut records = Vec::new();
         for bot in 0..plan.bots.len() {
             records.push(Record { at_us: 0, what: What::Online { bot } });
