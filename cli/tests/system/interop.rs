@@ -89,6 +89,21 @@ fn the_java_client_converses_in_rooms() {
     converses(Client::Java, "rooms");
 }
 
+#[test]
+fn the_javascript_client_converses_in_gateway() {
+    converses(Client::JavaScript, "gateway");
+}
+
+#[test]
+fn the_python_client_converses_in_gateway() {
+    converses(Client::Python, "gateway");
+}
+
+#[test]
+fn the_java_client_converses_in_gateway() {
+    converses(Client::Java, "gateway");
+}
+
 /// The longer conversation of `rooms`, with a lost connection in it.
 #[track_caller]
 fn returns_over(transport: &str) {

@@ -1,6 +1,7 @@
 //! The whole system from the outside: the binary, as users and the official clients meet it.
 
 mod commands;
+mod dialects;
 mod interop;
 mod pages;
 mod scaled;
