@@ -40,6 +40,9 @@ struct Series {
     commands: Counters<2>,
     deliveries: Counter,
     deliveries_dropped: Counters<1>,
+    messages_received: Counter,
+    bus_messages: Counters<1>,
+    events_published: Counter,
     bus_gaps: Counter,
     bus_reconnects: Counter,
     cache_reads: Counters<1>,
@@ -73,6 +76,9 @@ impl Metrics {
             commands: added(&mut registry, "commands", "commands of clients"),
             deliveries: added(&mut registry, "deliveries", "events handed to connections"),
             deliveries_dropped: added(&mut registry, "deliveries_dropped", "events that could not be handed over"),
+            messages_received: added(&mut registry, "messages_received", "messages that clients sent"),
+            bus_messages: added(&mut registry, "bus_messages", "messages to and from other instances"),
+            events_published: added(&mut registry, "events_published", "events handed to other services"),
             bus_gaps: added(&mut registry, "bus_gaps", "gaps noticed between instances, healed from the store"),
             bus_reconnects: added(&mut registry, "bus_reconnects", "times the bus came back"),
             cache_reads: added(&mut registry, "cache_reads", "histories looked for in the cache"),
@@ -173,6 +179,26 @@ impl Metrics {
     /// An event could not be handed to a connection.
     pub fn delivery_dropped(&self, reason: &'static str) {
         self.0.deliveries_dropped.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A client sent a message.
+    pub fn message_received(&self) {
+        self.0.messages_received.inc();
+    }
+
+    /// Something was told to the other instances.
+    pub fn bus_published(&self) {
+        self.0.bus_messages.get_or_create(&[("direction", "published")]).inc();
+    }
+
+    /// Another instance told something.
+    pub fn bus_received(&self) {
+        self.0.bus_messages.get_or_create(&[("direction", "received")]).inc();
+    }
+
+    /// An event was handed to other services.
+    pub fn event_published(&self) {
+        self.0.events_published.inc();
     }
 
     /// Messages of another instance were missed and read from the store.

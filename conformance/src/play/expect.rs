@@ -137,14 +137,18 @@ impl<'a> Player<'a> {
         true
     }
 
-    pub(super) fn is_allowed(&self, actor: &mut Actor, got: &Got) -> bool {
+    /// Whether this may come at any time; the descriptor's `allow` lines say `each` for the actor.
+    pub(super) fn is_allowed(&mut self, actor: &mut Actor, got: &Got) -> bool {
         let ears = self.ears();
         let ending = got.is_ending() || got.is_disconnect();
         if ending && actor.standing.allow_end {
             actor.over = true;
             return true;
         }
-        actor.standing.allow.iter().any(|want| want.test(got, &self.names, &ears).is_ok())
+        let before = self.names.stand_in("each", Some(&actor.key));
+        let allowed = actor.standing.allow.iter().any(|want| want.test(got, &self.names, &ears).is_ok());
+        self.names.stand_in("each", before.as_deref());
+        allowed
     }
 
     pub(super) fn refuse_broken(&self, got: &Got, want: &Want, site: &Site) -> Go {

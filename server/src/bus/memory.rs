@@ -22,6 +22,8 @@ struct Shared {
     next_endpoint: u64,
     endpoints: HashMap<u64, Endpoint>,
     subscribers: HashMap<RoomId, HashSet<u64>>,
+    /// Endpoints that hear every room.
+    everywhere: HashSet<u64>,
 }
 
 #[derive(Debug)]
@@ -32,6 +34,14 @@ struct Endpoint {
 }
 
 impl MemoryHub {
+    /// A bus for one more instance, which hears every room without asking.
+    #[must_use]
+    pub fn endpoint_for_all(&self) -> (MemoryBus, Deliveries) {
+        let (bus, deliveries) = self.endpoint();
+        self.shared.lock().expect("no code panics while it holds the hub").everywhere.insert(bus.id);
+        (bus, deliveries)
+    }
+
     /// A bus for one more instance.
     #[must_use]
     pub fn endpoint(&self) -> (MemoryBus, Deliveries) {
@@ -46,8 +56,8 @@ impl MemoryHub {
 
 impl Shared {
     fn deliver(&mut self, notice: &Notice) {
-        let Some(subscribers) = self.subscribers.get(&notice.room) else { return };
-        for id in subscribers {
+        let subscribers = self.subscribers.get(&notice.room).into_iter().flatten();
+        for id in subscribers.chain(&self.everywhere) {
             let Some(endpoint) = self.endpoints.get_mut(id) else { continue };
             if endpoint.missed && endpoint.sender.try_send(Delivery::Gap).is_ok() {
                 endpoint.missed = false;
@@ -103,6 +113,7 @@ impl Drop for MemoryBus {
     fn drop(&mut self) {
         let mut shared = self.hub.shared.lock().expect("no code panics while it holds the hub");
         shared.endpoints.remove(&self.id);
+        shared.everywhere.remove(&self.id);
         shared.subscribers.retain(|_, subscribers| {
             subscribers.remove(&self.id);
             !subscribers.is_empty()

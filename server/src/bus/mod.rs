@@ -1,6 +1,7 @@
 //! The port `bus`: what one instance tells the others, now. It forgets: whoever was not subscribed has missed it.
 
 pub mod channels;
+mod conversations_wire;
 pub mod direct;
 pub mod memory;
 pub mod redis;

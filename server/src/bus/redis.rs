@@ -20,7 +20,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use super::{Bus, BusDown, DELIVERIES_WAITING_MAX, Deliveries, Delivery, Notice, wire};
+use super::{Bus, BusDown, DELIVERIES_WAITING_MAX, Deliveries, Delivery, Notice, conversations_wire, wire};
 use crate::redis_link::{self, BadRedis, CONNECT_MAX, RedisLink, RedisOptions};
 
 /// Notices that wait to be published; more is an outage, and the others catch up from the store.
@@ -41,8 +41,41 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How often the subscribing connection is asked whether it lives: a half-open one says nothing by itself.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// Where the notices of a room of `rooms` are published, as documented: this, and then the room's id.
-const CHANNEL: &str = "chat:room:";
+/// How a dialect names its channels and what stands on them.
+#[derive(Debug, Clone, Copy)]
+pub struct Channels {
+    /// Before the room's id.
+    before: &'static str,
+    /// One pattern subscription for all rooms, instead of one for each room that is asked for.
+    all: bool,
+    write: fn(&Notice) -> String,
+    read: fn(&[u8], &RoomId) -> Result<Notice, serde_json::Error>,
+}
+
+impl Channels {
+    /// `chat:room:{roomId}`, each asked for.
+    pub const ROOMS: Self = Self { before: "chat:room:", all: false, write: wire::to_json, read: wire::from_json };
+
+    /// `chat:{conversationId}`, all of them by the pattern `chat:*`.
+    pub const CONVERSATIONS: Self =
+        Self { before: "chat:", all: true, write: conversations_wire::to_json, read: conversations_wire::from_json };
+
+    fn of(&self, link: &RedisLink, room: &RoomId) -> String {
+        link.key(self.before, room.as_str(), "")
+    }
+
+    /// The pattern for all channels; a prefix may hold characters that a pattern would take for more than themselves.
+    fn pattern(&self, link: &RedisLink) -> String {
+        let mut pattern = String::new();
+        for character in link.prefix().chars() {
+            if matches!(character, '*' | '?' | '[' | ']' | '^' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        format!("{pattern}{}*", self.before)
+    }
+}
 
 /// An instance's end of the bus.
 #[derive(Debug)]
@@ -61,12 +94,12 @@ enum Wish {
 }
 
 impl RedisBus {
-    /// A bus over this Redis, and its reading end. Its tasks end when the bus is dropped.
+    /// A bus over this Redis with a channel for each room, and its reading end. Its tasks end when the bus is dropped.
     ///
     /// # Errors
     /// [`BadRedis`]. That nobody answers there is no error: the bus waits for him.
     pub fn new(options: &RedisOptions) -> Result<(Self, Deliveries), BadRedis> {
-        Self::on_channels(options, CHANNEL)
+        Self::on(options, Channels::ROOMS)
     }
 
     /// The same with channels of another name: this, and then the room's id.
@@ -74,6 +107,14 @@ impl RedisBus {
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn on_channels(options: &RedisOptions, before_room: &'static str) -> Result<(Self, Deliveries), BadRedis> {
+        Self::on(options, Channels { before: before_room, ..Channels::ROOMS })
+    }
+
+    /// The same with other channels and notices.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn on(options: &RedisOptions, channels: Channels) -> Result<(Self, Deliveries), BadRedis> {
         let link = RedisLink::new(options)?;
         let client = redis_link::client(options)?;
         let (wishes, wished) = mpsc::channel(WISHES_WAITING_MAX);
@@ -82,21 +123,17 @@ impl RedisBus {
         let subscribed = Arc::new(AtomicBool::new(false));
         let subscriber = Subscriber {
             client,
+            channels,
             link: link.clone(),
-            before_room,
             timeout: options.timeout,
             rooms: HashMap::new(),
             inlet: Inlet { deliveries, missed: false },
             subscribed: Arc::clone(&subscribed),
         };
         tokio::spawn(subscriber.run(wished));
-        tokio::spawn(publish_all(link.clone(), before_room, to_publish, options.timeout));
+        tokio::spawn(publish_all(link.clone(), channels, to_publish, options.timeout));
         Ok((Self { link, wishes, outgoing, subscribed, timeout: options.timeout }, receiver))
     }
-}
-
-fn channel(link: &RedisLink, before_room: &str, room: &RoomId) -> String {
-    link.key(before_room, room.as_str(), "")
 }
 
 impl Bus for RedisBus {
@@ -140,17 +177,12 @@ impl Bus for RedisBus {
 }
 
 /// Publishes in the order queued; what cannot be published within the time limit is given up.
-async fn publish_all(
-    link: RedisLink,
-    before_room: &'static str,
-    mut waiting: mpsc::Receiver<Notice>,
-    patience: Duration,
-) {
+async fn publish_all(link: RedisLink, channels: Channels, mut waiting: mpsc::Receiver<Notice>, patience: Duration) {
     let mut batch = Vec::with_capacity(PUBLISH_BATCH_MAX);
     while waiting.recv_many(&mut batch, PUBLISH_BATCH_MAX).await > 0 {
         let mut commands = Pipeline::with_capacity(batch.len());
         for notice in batch.drain(..) {
-            commands.publish(channel(&link, before_room, &notice.room), wire::to_json(&notice)).ignore();
+            commands.publish(channels.of(&link, &notice.room), (channels.write)(&notice)).ignore();
         }
         let started = Instant::now();
         // A batch that was published and whose answer was lost is published again: messages carry positions, the rest is harmless twice.
@@ -166,8 +198,8 @@ async fn publish_all(
 
 struct Subscriber {
     client: Client,
+    channels: Channels,
     link: RedisLink,
-    before_room: &'static str,
     timeout: Duration,
     /// What is wished for, by channel.
     rooms: HashMap<String, RoomId>,
@@ -201,10 +233,6 @@ enum Lost {
 }
 
 impl Subscriber {
-    fn channel(&self, room: &RoomId) -> String {
-        channel(&self.link, self.before_room, room)
-    }
-
     async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
         let mut connected_before = false;
         loop {
@@ -234,7 +262,7 @@ impl Subscriber {
             return Lost::Connection(problem);
         }
         self.subscribed.store(true, Ordering::Relaxed);
-        if std::mem::replace(connected_before, true) || !self.rooms.is_empty() {
+        if std::mem::replace(connected_before, true) || self.channels.all || !self.rooms.is_empty() {
             self.inlet.put(Delivery::Gap);
         }
         let mut asking = tokio::time::interval_at(tokio::time::Instant::now() + ASK_EVERY, ASK_EVERY);
@@ -261,6 +289,9 @@ impl Subscriber {
     }
 
     async fn subscribe_again(&self, sink: &mut PubSubSink) -> Result<(), String> {
+        if self.channels.all {
+            return bounded(self.timeout, sink.psubscribe(self.channels.pattern(&self.link))).await;
+        }
         let channels: Vec<&String> = self.rooms.keys().collect();
         for batch in channels.chunks(SUBSCRIBE_BATCH_MAX) {
             bounded(self.timeout, sink.subscribe(batch)).await?;
@@ -270,15 +301,20 @@ impl Subscriber {
 
     async fn fulfil(&mut self, sink: &mut PubSubSink, wish: Wish) -> Result<(), String> {
         match wish {
+            Wish::Subscribe(_, done) if self.channels.all => {
+                let _ = done.send(Ok(())); // who asked may have given up
+                Ok(())
+            }
+            Wish::Unsubscribe(_) if self.channels.all => Ok(()),
             Wish::Subscribe(room, done) => {
-                let channel = self.channel(&room);
+                let channel = self.channels.of(&self.link, &room);
                 self.rooms.insert(channel.clone(), room);
                 let outcome = bounded(self.timeout, sink.subscribe(&channel)).await;
                 let _ = done.send(outcome.clone().map_err(BusDown)); // who asked may have given up
                 outcome
             }
             Wish::Unsubscribe(room) => {
-                let channel = self.channel(&room);
+                let channel = self.channels.of(&self.link, &room);
                 self.rooms.remove(&channel);
                 bounded(self.timeout, sink.unsubscribe(&channel)).await
             }
@@ -286,11 +322,17 @@ impl Subscriber {
     }
 
     fn deliver(&mut self, message: &Msg) {
-        let Some(room) = self.rooms.get(message.get_channel_name()) else { return };
-        match wire::from_json(message.get_payload_bytes(), room) {
+        let of_all = self.channels.all.then(|| self.room_of(message.get_channel_name())).flatten();
+        let Some(room) = of_all.as_ref().or_else(|| self.rooms.get(message.get_channel_name())) else { return };
+        match (self.channels.read)(message.get_payload_bytes(), room) {
             Ok(notice) => self.inlet.put(Delivery::Notice(notice)),
             Err(problem) => tracing::warn!(%room, %problem, "somebody publishes what is no notice"),
         }
+    }
+
+    /// The room of a channel that the pattern brought.
+    fn room_of(&self, channel: &str) -> Option<RoomId> {
+        channel.strip_prefix(self.link.prefix())?.strip_prefix(self.channels.before).map(RoomId::from)
     }
 
     /// Takes wishes for a moment while there is no connection; `false` if nobody will wish any more.
@@ -302,12 +344,15 @@ impl Subscriber {
                 () = &mut pause => return true,
                 wish = wishes.recv() => match wish {
                     None => return false,
+                    Some(Wish::Subscribe(_, done)) if self.channels.all => {
+                        let _ = done.send(Err(BusDown("Redis is away".to_owned())));
+                    }
                     Some(Wish::Subscribe(room, done)) => {
-                        self.rooms.insert(self.channel(&room), room);
+                        self.rooms.insert(self.channels.of(&self.link, &room), room);
                         let _ = done.send(Err(BusDown("Redis is away".to_owned())));
                     }
                     Some(Wish::Unsubscribe(room)) => {
-                        self.rooms.remove(&self.channel(&room));
+                        self.rooms.remove(&self.channels.of(&self.link, &room));
                     }
                 },
             }

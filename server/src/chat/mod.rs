@@ -4,6 +4,7 @@
 //! is behind a port.
 
 mod connection;
+pub mod conversations;
 pub mod direct;
 pub mod gateway;
 mod limits;

@@ -51,13 +51,18 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn of(dialect: &'static Dialect) -> Self {
+        let config = Config::of(dialect);
+        let names = match &config.verifier {
+            VerifierConfig::Embedded(names) => names.clone(),
+            VerifierConfig::Jwt(_) | VerifierConfig::Service(_) | VerifierConfig::Grpc { .. } => ClaimNames::default(),
+        };
         Self {
-            config: Config::of(dialect),
+            config,
             production: false,
             host: None,
             admin_host: None,
             admin_port: None,
-            names: ClaimNames::default(),
+            names,
             jwt_secret: None,
             jwt_issuer: None,
             jwt_audience: None,

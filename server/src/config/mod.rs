@@ -205,6 +205,7 @@ impl Config {
     /// What holds for a dialect of which nothing was said: everything in memory, on its documented ports of the loopback interface.
     #[must_use]
     pub fn of(dialect: &'static Dialect) -> Self {
+        let (names, engine, drain) = figures(dialect);
         Self {
             dialect,
             listen: SocketAddr::from(([127, 0, 0, 1], dialect.default_port)),
@@ -213,7 +214,7 @@ impl Config {
                 .collect(),
             admin: None,
             identity: if dialect.policy.open_by_default { IdentityMode::Open } else { IdentityMode::Token },
-            verifier: VerifierConfig::Embedded(ClaimNames::default()),
+            verifier: VerifierConfig::Embedded(names),
             origins: Origins::of(dialect),
             origin_required: false,
             limits: chat::Limits {
@@ -223,10 +224,10 @@ impl Config {
             clocks: chat::Clocks::default(),
             grace: Duration::from_secs(10),
             history_ttl: Duration::from_secs(7 * 24 * 3600),
-            engine: OxideRules::default(),
+            engine,
             connections: ListenerLimits::default(),
             rest_body_bytes_max: 128 * 1024,
-            drain: Duration::from_secs(10),
+            drain,
             redis: None,
             mongodb: None,
             postgres: None,
@@ -267,6 +268,20 @@ impl Config {
     pub(crate) fn set_port(&mut self, listener: &'static str, port: u16) {
         let ip = self.listen.ip();
         self.listeners.entry(listener).or_insert_with(|| SocketAddr::new(ip, port)).set_port(port);
+    }
+}
+
+/// The figures that a dialect's document has otherwise: where a token names its user, the clocks of its connections, the time for a stop.
+fn figures(dialect: &Dialect) -> (ClaimNames, OxideRules, Duration) {
+    let (names, engine, drain) = (ClaimNames::default(), OxideRules::default(), Duration::from_secs(10));
+    match dialect.name {
+        "conversations" => {
+            let user = ["id", "userId", "sub"].map(str::to_owned).to_vec();
+            let (ping_interval, connect_timeout) = (Duration::from_secs(30), Duration::from_secs(5));
+            let engine = OxideRules { ping_interval, connect_timeout, ..engine };
+            (ClaimNames { user, ..names }, engine, Duration::from_secs(5))
+        }
+        _ => (names, engine, drain),
     }
 }
 

@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod body;
 mod caller;
+mod conversations;
 mod direct;
 pub(crate) mod gateway;
 mod observe;
@@ -22,7 +23,12 @@ use axum::{Router, body::Body, middleware, response::Response};
 use http::Request;
 use tower::Service;
 
-use crate::{auth::Gate, chat::rooms::Hub, config::Origins, metrics::Metrics};
+use crate::{
+    auth::Gate,
+    chat::{Core, rooms::Hub},
+    config::Origins,
+    metrics::Metrics,
+};
 use rooms::Rest;
 
 pub use admin::admin_routes;
@@ -49,6 +55,11 @@ pub(crate) fn sessions_routes(hub: Arc<crate::chat::sessions::Hub>) -> Router {
     sessions::routes(hub)
 }
 
+/// The REST routes of `conversations`.
+pub(crate) fn conversations_routes(core: Arc<dyn Core>) -> Router {
+    conversations::routes(core)
+}
+
 impl Doors {
     /// A dialect's REST routes with what holds for all of them: errors as JSON, counted, guarded against web pages from elsewhere.
     pub(crate) fn rest(&self, routes: Router) -> Router {
@@ -58,6 +69,12 @@ impl Doors {
             .layer(middleware::map_response(answer::guarded))
             .layer(middleware::from_fn_with_state(self.metrics.clone(), observe::counted))
             .layer(origin::cors(&self.origins))
+    }
+
+    /// The end point of raw WebSocket.
+    pub(crate) fn websocket(&self, routes: Router) -> Router {
+        let pages = origin::Pages::new(self.origins.clone(), self.origin_required);
+        routes.layer(middleware::from_fn_with_state(pages, origin::admitted)).layer(origin::cors(&self.origins))
     }
 
     /// A Socket.IO engine at its path.

@@ -1,6 +1,6 @@
 //! What a dialect says, encoded once and queued for many connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chatwright_protocol::{
     dialects::{AppPacket, Dialect},
@@ -8,6 +8,7 @@ use chatwright_protocol::{
 };
 use serde::{Serialize, Serializer, ser::SerializeTuple};
 use serde_json::value::RawValue;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// An encoded application packet. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub struct Frame {
 struct Inner {
     name: String,
     args: Vec<Box<RawValue>>,
+    text: OnceLock<Utf8Bytes>,
 }
 
 impl Frame {
@@ -40,6 +42,13 @@ impl Frame {
         Args(&self.inner.args)
     }
 
+    /// The JSON text of a frame that is no event; converted once for all connections.
+    #[must_use]
+    pub fn text(&self) -> Utf8Bytes {
+        let text = || Utf8Bytes::from(self.inner.args.first().map_or("null", |value| value.get()));
+        self.inner.text.get_or_init(text).clone()
+    }
+
     /// Bytes of the name and the arguments: what the frame costs in a queue, give or take punctuation.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -53,7 +62,7 @@ impl From<&AppPacket> for Frame {
             AppPacket::Event { name, args } => (name.clone(), args.iter().map(raw).collect()),
             AppPacket::Json(value) => (String::new(), vec![raw(value)]),
         };
-        Self { inner: Arc::new(Inner { name, args }) }
+        Self { inner: Arc::new(Inner { name, args, text: OnceLock::new() }) }
     }
 }
 

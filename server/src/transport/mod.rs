@@ -6,6 +6,7 @@
 
 pub mod frame;
 pub mod oxide;
+pub mod websocket;
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
 //! Puts a server together from its configuration: this folder alone names adapters. One file per dialect.
 
+mod conversations;
 mod direct;
 mod gateway;
 mod rooms;
@@ -66,6 +67,7 @@ pub struct Addresses {
 #[derive(Clone)]
 pub struct SharedMemory {
     rooms: rooms::Shared,
+    conversations: conversations::Shared,
     gateway: gateway::Shared,
     sessions: sessions::Shared,
     direct: direct::Shared,
@@ -80,6 +82,7 @@ impl SharedMemory {
             direct: direct::Shared::new(),
             gateway: gateway::Shared::new(),
             sessions: sessions::Shared::new(),
+            conversations: conversations::Shared::default(),
         }
     }
 }
@@ -179,6 +182,7 @@ impl Server {
         };
         let assembled = match config.dialect.name {
             "rooms" => rooms::assemble(&foundation, &memory.rooms).await?,
+            "conversations" => conversations::assemble(&foundation, &memory.conversations).await?,
             "gateway" => gateway::assemble(&foundation, &memory.gateway).await?,
             "sessions" => sessions::assemble(&foundation, &memory.sessions).await?,
             "direct" => direct::assemble(&foundation, &memory.direct).await?,

@@ -1,0 +1,198 @@
+//! Who is connected here, and the conversations of these users: where a message finds all the connections that are to read it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use chatwright_protocol::{
+    dialects::conversations,
+    vocabulary::{Event, Message, RoomId, UserId},
+};
+
+use super::line::{Line, Next};
+use crate::{
+    chat::Connection,
+    metrics::Metrics,
+    store::{DeviceId, conversations::Head},
+    transport::Frame,
+};
+
+/// The users of this instance and their conversations. Its size follows the connections, which are bounded, and what each user's
+/// conversations are, of which a bounded number is known.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    metrics: Metrics,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    here: HashMap<UserId, Here>,
+    lines: HashMap<RoomId, Line>,
+}
+
+/// A user of this instance.
+#[derive(Debug, Default)]
+struct Here {
+    connections: Vec<Arc<Connection>>,
+    /// Connections that are about to be seated.
+    arriving: usize,
+    conversations: HashSet<RoomId>,
+    /// All conversations that he had when he came are known: another one is younger than his connection.
+    complete: bool,
+}
+
+impl Desk {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self { metrics, state: Arc::default() }
+    }
+
+    /// A connection of this user will be [seated](Self::seat): from here on his conversations are followed.
+    pub(super) fn announce(&self, user: &UserId) {
+        self.state().here.entry(user.clone()).or_default().arriving += 1;
+    }
+
+    /// These are the user's conversations as the store has them now, all of them if `complete`.
+    pub(super) fn know(&self, heads: &[Head], user: &UserId, complete: bool) {
+        let mut state = self.state();
+        for head in heads {
+            state.follow(&head.conversation, &head.participants, head.sequence);
+        }
+        if let Some(here) = state.here.get_mut(user) {
+            here.complete |= complete;
+        }
+        self.metrics.rooms(state.lines.len());
+    }
+
+    /// From here on the connection reads what its user is told.
+    pub(super) fn seat(&self, user: &UserId, connection: &Arc<Connection>) {
+        let mut state = self.state();
+        let here = state.here.entry(user.clone()).or_default();
+        here.arriving = here.arriving.saturating_sub(1);
+        if connection.ended().is_none() {
+            here.connections.push(Arc::clone(connection));
+        }
+        state.forget_if_gone(user);
+    }
+
+    /// The connection reads nothing any more.
+    pub(super) fn leave(&self, user: &UserId, device: &DeviceId) {
+        let mut state = self.state();
+        if let Some(here) = state.here.get_mut(user) {
+            here.connections.retain(|connection| connection.id() != device);
+        }
+        state.forget_if_gone(user);
+        self.metrics.rooms(state.lines.len());
+    }
+
+    /// Takes a stored message: told to all connections of all participants here, in its turn.
+    pub(super) fn offer(&self, message: Message, participants: &[UserId]) -> Next {
+        let mut state = self.state();
+        let known: Vec<&Here> = participants.iter().filter_map(|user| state.here.get(user)).collect();
+        if known.is_empty() {
+            return Next::Settled;
+        }
+        // A conversation that nobody here knew is younger than their connections, so all of it is new to them; unless somebody's
+        // conversations could not all be known: then only this message is.
+        let told = if known.iter().any(|here| here.complete) { 0 } else { message.sequence.saturating_sub(1) };
+        let line = state.follow(&message.room, participants, told);
+        let (due, next) = line.offer(message);
+        self.tell_all(&state, participants, due);
+        next
+    }
+
+    /// Takes what the store has of a conversation above what was told.
+    pub(super) fn heal(&self, conversation: &RoomId, messages: Vec<Message>) -> Next {
+        let mut state = self.state();
+        let Some(line) = state.lines.get_mut(conversation) else { return Next::Settled };
+        let (due, next) = line.heal(messages);
+        let participants = line.participants().to_vec();
+        self.tell_all(&state, &participants, due);
+        next
+    }
+
+    /// Starts the healing of a conversation; `false` if somebody is at it already or nobody here takes part.
+    pub(super) fn start_healing(&self, conversation: &RoomId) -> bool {
+        let mut state = self.state();
+        state.lines.get_mut(conversation).is_some_and(|line| !std::mem::replace(&mut line.healing, true))
+    }
+
+    /// Ends the patience of a healing: what is offered from here on may ask again. Returns up to where was told.
+    pub(super) fn told(&self, conversation: &RoomId) -> Option<u64> {
+        let mut state = self.state();
+        let line = state.lines.get_mut(conversation)?;
+        line.healing = false;
+        Some(line.told())
+    }
+
+    /// Whether the store has more of a conversation than was told here; one that was not known is followed from here on.
+    pub(super) fn lags_behind(&self, head: &Head) -> bool {
+        let mut state = self.state();
+        let mut known = head.participants.iter().filter_map(|user| state.here.get(user)).peekable();
+        if known.peek().is_none() {
+            return false;
+        }
+        let told = if known.any(|here| here.complete) { 0 } else { head.sequence };
+        state.follow(&head.conversation, &head.participants, told).told() < head.sequence
+    }
+
+    /// Tells something that is not stored to all connections of these users, except those of one.
+    pub(super) fn tell(&self, event: &Event, users: &[UserId], except: &UserId) {
+        let Some(frame) = Frame::of(&conversations::DIALECT, event) else { return };
+        let state = self.state();
+        let told = users.iter().filter(|user| *user != except).map(|user| state.tell(user, &frame)).sum();
+        self.metrics.delivered(told);
+    }
+
+    /// The users who are connected here.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.state().here.keys().cloned().collect()
+    }
+
+    fn tell_all(&self, state: &State, participants: &[UserId], messages: Vec<Message>) {
+        for message in messages {
+            let Some(frame) = Frame::of(&conversations::DIALECT, &Event::Message(message)) else { continue };
+            self.metrics.delivered(participants.iter().map(|user| state.tell(user, &frame)).sum());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds the desk")
+    }
+}
+
+impl State {
+    /// The line of a conversation; a new one begins behind `told`.
+    fn follow(&mut self, conversation: &RoomId, participants: &[UserId], told: u64) -> &mut Line {
+        for user in participants {
+            if let Some(here) = self.here.get_mut(user)
+                && !here.conversations.contains(conversation)
+            {
+                here.conversations.insert(conversation.clone());
+            }
+        }
+        self.lines.entry(conversation.clone()).or_insert_with(|| Line::new(participants.to_vec(), told))
+    }
+
+    fn tell(&self, user: &UserId, frame: &Frame) -> usize {
+        let Some(here) = self.here.get(user) else { return 0 };
+        here.connections.iter().for_each(|connection| connection.tell(frame));
+        here.connections.len()
+    }
+
+    /// Forgets a user without connections, and the conversations in which nobody here takes part any more.
+    fn forget_if_gone(&mut self, user: &UserId) {
+        let is_gone = |here: &Here| here.connections.is_empty() && here.arriving == 0;
+        if !self.here.get(user).is_some_and(is_gone) {
+            return;
+        }
+        let Some(gone) = self.here.remove(user) else { return };
+        for conversation in gone.conversations {
+            let line = self.lines.get(&conversation);
+            if line.is_some_and(|line| !line.participants().iter().any(|user| self.here.contains_key(user))) {
+                self.lines.remove(&conversation);
+            }
+        }
+    }
+}

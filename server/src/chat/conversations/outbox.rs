@@ -1,0 +1,77 @@
+//! What other services shall learn, from the store's outbox to them: at least once, in the order of each conversation.
+
+use std::{sync::Arc, time::Duration};
+
+use super::Hub;
+use crate::store::conversations::WaitingEvent;
+
+/// Events handed over in one go.
+const BATCH_MAX: usize = 100;
+
+/// How often the outbox is looked into when nobody here puts anything in: another instance may have died with something left.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the sink or the store is left alone after a failure.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Empties the outbox until the core has stopped, and then as far as sink and store take it.
+pub(super) async fn empty(hub: Arc<Hub>) {
+    loop {
+        match hub.hand_over().await {
+            Handed::All => {}
+            Handed::Nothing if hub.stopped.is_cancelled() => return,
+            Handed::Nothing => {
+                let posted = tokio::time::timeout(LOOK_EVERY, hub.posted.notified());
+                let _ = hub.stopped.run_until_cancelled(posted).await;
+            }
+            Handed::Failed if hub.stopped.is_cancelled() => return,
+            Handed::Failed => {
+                let _ = hub.stopped.run_until_cancelled(tokio::time::sleep(RETRY)).await;
+            }
+        }
+    }
+}
+
+enum Handed {
+    /// What was read is handed over; there may be more.
+    All,
+    /// Nothing waits.
+    Nothing,
+    /// The sink or the store did not take it.
+    Failed,
+}
+
+impl Hub {
+    async fn hand_over(&self) -> Handed {
+        let waiting = match self.ports.conversations.waiting_events(BATCH_MAX).await {
+            Ok(waiting) if waiting.is_empty() => return Handed::Nothing,
+            Ok(waiting) => waiting,
+            Err(problem) => {
+                tracing::warn!(%problem, "the outbox cannot be read");
+                return Handed::Failed;
+            }
+        };
+        let told = self.offer_events(&waiting).await;
+        if let Err(problem) = self.ports.conversations.events_told(&told).await {
+            tracing::warn!(%problem, "events will be told again");
+            return Handed::Failed;
+        }
+        if told.len() == waiting.len() { Handed::All } else { Handed::Failed }
+    }
+
+    /// The places of the events that the sink took, up to the first that it did not take: order counts.
+    async fn offer_events(&self, waiting: &[WaitingEvent]) -> Vec<u64> {
+        let mut told = Vec::with_capacity(waiting.len());
+        for WaitingEvent { place, event } in waiting {
+            if let Some(sink) = &self.ports.events {
+                if let Err(problem) = sink.offer(event).await {
+                    tracing::warn!(%problem, "an event waits");
+                    break;
+                }
+                self.metrics.event_published();
+            }
+            told.push(*place);
+        }
+        told
+    }
+}

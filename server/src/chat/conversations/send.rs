@@ -1,0 +1,95 @@
+//! `send_message`: stored first, confirmed to its sender, then told to every connection of every participant in the order of the store.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use chatwright_protocol::vocabulary::{Event, Message, MessageId, Refusal, RoomId, UserId};
+use uuid::Uuid;
+
+use super::{Hub, away, check_id, line::Next};
+use crate::{
+    bus::NoticeBody,
+    chat::{Confirmation, Connection},
+    clock,
+    store::{Attempt, StoreError, Stored, conversations::Letter},
+};
+
+impl Hub {
+    pub(super) async fn send(
+        &self,
+        connection: &Arc<Connection>,
+        user: UserId,
+        recipients: Vec<UserId>,
+        text: String,
+    ) -> Result<Confirmation, Refusal> {
+        let participants = self.participants(&user, recipients)?;
+        self.check_text(&text)?;
+        self.metrics.message_received();
+        let letter = Letter {
+            id: MessageId::from(cuid2::create_id()),
+            sender: user,
+            participants,
+            text,
+            sent_at_ms: clock::unix_ms(),
+            dedupe_id: Uuid::new_v4(),
+            fresh_conversation: RoomId::from(cuid2::create_id()),
+        };
+        let message = self.store(&letter).await.map_err(|problem| away(&problem))?;
+        self.posted.notify_one();
+        self.tell(connection, &Event::Sent(message.clone()));
+        let next = self.desk.offer(message.clone(), &letter.participants);
+        self.follow_up(&message.room, next);
+        let notice = NoticeBody::Message(Stored { generation: 0, message: message.clone() });
+        self.publish(&message.room, &letter.participants, notice).await;
+        Ok(Confirmation::Sent(message))
+    }
+
+    /// Stores a letter; asks once more where the answer was lost, since the first attempt may have taken effect.
+    async fn store(&self, letter: &Letter) -> Result<Message, StoreError> {
+        match self.ports.conversations.send(letter, Attempt::First).await {
+            Err(StoreError::Unavailable(problem)) => {
+                tracing::debug!(problem, "a message is offered to the store again");
+                self.ports.conversations.send(letter, Attempt::Again).await
+            }
+            answer @ (Ok(_) | Err(StoreError::Corrupt(_))) => answer,
+        }
+    }
+
+    /// Sender and recipients, sorted, each once.
+    fn participants(&self, sender: &UserId, recipients: Vec<UserId>) -> Result<Vec<UserId>, Refusal> {
+        let invalid = |problem| Refusal::Invalid { field: "recipientIds", problem };
+        if recipients.is_empty() {
+            return Err(invalid("must not be empty"));
+        }
+        if recipients.len() > self.rules.limits.participants_max {
+            return Err(invalid("are too many"));
+        }
+        for recipient in &recipients {
+            check_id(recipient.as_str(), "recipientIds", self.rules.limits.id_characters_max)?;
+        }
+        let mut participants: BTreeSet<UserId> = recipients.into_iter().collect();
+        participants.insert(sender.clone());
+        if participants.len() < 2 {
+            return Err(invalid("must name somebody else"));
+        }
+        Ok(participants.into_iter().collect())
+    }
+
+    fn check_text(&self, text: &str) -> Result<(), Refusal> {
+        let invalid = |problem| Refusal::Invalid { field: "content", problem };
+        if text.chars().all(char::is_whitespace) {
+            return Err(invalid("must not be blank"));
+        }
+        if text.chars().nth(self.rules.limits.text_characters_max).is_some() {
+            return Err(invalid("is too long"));
+        }
+        Ok(())
+    }
+
+    /// Does what a conversation asks for after a message was offered.
+    pub(super) fn follow_up(&self, conversation: &RoomId, next: Next) {
+        match next {
+            Next::Settled => {}
+            Next::Gap => self.heal_soon(conversation),
+        }
+    }
+}
