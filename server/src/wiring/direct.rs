@@ -18,7 +18,12 @@ use crate::{
     http::{direct_rest_routes, direct_socket_routes},
     redis_link::{RedisLink, RedisOptions},
     store::{
-        RosterStore, direct::DirectStore, memory_direct::MemoryDirect, memory_roster::MemoryRoster, redis::RedisRoster,
+        RosterStore,
+        direct::DirectStore,
+        memory_direct::MemoryDirect,
+        memory_roster::MemoryRoster,
+        mongodb::{MongoDirect, MongoLink},
+        redis::RedisRoster,
     },
     transport::oxide::Oxide,
 };
@@ -46,7 +51,7 @@ impl Shared {
 
 pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Result<Assembled, StartError> {
     let Foundation { config, gate, doors, metrics, .. } = foundation;
-    let (ports, hearing) = ports(config, shared)?;
+    let (ports, hearing) = ports(config, shared).await?;
     let dialect = &direct::DIALECT;
     let rules = Rules { dialect, identity: config.identity, limits: config.limits, clocks: config.clocks };
     let hub = Hub::start(rules, ports, hearing, metrics.clone());
@@ -59,8 +64,11 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     Ok(Assembled { core, hub: None, engine: Some(engine), routes: vec![(SOCKET, socket), (REST, rest)] })
 }
 
-fn ports(config: &Config, shared: &Shared) -> Result<(Ports, Hearing), StartError> {
-    let store = Arc::clone(&shared.store);
+async fn ports(config: &Config, shared: &Shared) -> Result<(Ports, Hearing), StartError> {
+    let store: Arc<dyn DirectStore> = match &config.mongodb {
+        Some(url) => Arc::new(MongoDirect::new(MongoLink::new(url, config.clocks.backend_timeout).await?)),
+        None => Arc::clone(&shared.store),
+    };
     let Some(redis) = &config.redis else {
         let (channels, hearing) = shared.exchange.end(INTEREST);
         let channels: Arc<dyn Channels> = Arc::new(channels);

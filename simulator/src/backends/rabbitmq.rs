@@ -88,6 +88,6 @@ async fn answer(url: &str, question: &str) -> Result<serde_json::Value, Box<dyn 
 
 async fn open(url: &str) -> lapin::Result<()> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
-    connection.create_channel().await?;
+    let _open = connection.create_channel().await?; // dropped earlier, it would close while the connection does
     connection.close(REPLY_SUCCESS, "ready".into()).await
 }
