@@ -89,6 +89,9 @@ pub(crate) struct ServeArgs {
     /// Who says who a user is
     #[arg(long, value_enum)]
     pub(crate) identity: Option<Identity>,
+    /// Which of its services `gateway` is in this process
+    #[arg(long, value_parser = ["user", "message", "chat", "gateway", "all"])]
+    pub(crate) role: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -116,6 +116,9 @@ fn a_wrong_configuration_file_is_named_with_its_key() {
     let (_dir, path) = file("serve.toml", "prot = 5004\n");
     refuses(&["serve", "--config", path.to_str().expect("utf-8")], &["serve.toml", "prot"]);
     refuses(&["serve", "--config", "nowhere.toml"], &["nowhere.toml"]);
+    refuses(&["serve", "--dialect", "rooms", "--role", "user"], &["--role", "gateway"]);
+    let (_dir, path) = file("all.toml", "[rooms.listen]\nport = 5286\n");
+    refuses(&["serve", "--config", path.to_str().expect("utf-8")], &["sessions", "rooms", "5286"]);
 }
 
 #[test]

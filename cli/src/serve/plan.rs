@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use chatwright_protocol::dialects::{self, Dialect};
 use chatwright_server::{
     auth::IdentityMode,
-    config::{Config, ConfigError, Secret, check_apart, configure_all, parse_env_file, share_secret},
+    config::{Config, ConfigError, Secret, check_apart, configure_all, parse_env_file, share_secret, variable_prefix},
 };
 
 use crate::{
@@ -31,8 +31,11 @@ pub(super) fn of(args: &ServeArgs) -> Result<Plan, UseError> {
     let dialects = chosen(&args.dialect)?;
     let path = args.config.as_deref();
     let file = path.map(read).transpose()?;
-    let configured =
-        configure_all(&dialects, file.as_deref(), &variables()?).map_err(|problem| placed(&problem, path))?;
+    let mut variables = variables()?;
+    if let Some(role) = &args.role {
+        variables.insert(role_variable(&dialects)?, role.clone()); // what is typed counts more than what is set
+    }
+    let configured = configure_all(&dialects, file.as_deref(), &variables).map_err(|problem| placed(&problem, path))?;
     let several = dialects.len() > 1;
     let (mut configs, mut warnings) = (Vec::new(), Vec::new());
     for one in configured {
@@ -63,6 +66,13 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Dialect>, UseError> {
     }
     let is_chosen = |dialect: &&Dialect| names.is_empty() || names.iter().any(|name| name == dialect.name);
     Ok(dialects::ALL.iter().filter(is_chosen).collect())
+}
+
+/// The variable that says which service a process of `gateway` is.
+fn role_variable(dialects: &[&Dialect]) -> Result<String, UseError> {
+    let gateway = dialects.iter().find(|dialect| dialect.name == "gateway");
+    let gateway = gateway.ok_or_else(|| UseError::new("--role is for gateway: add --dialect gateway"))?;
+    Ok(if dialects.len() == 1 { "ROLE".to_owned() } else { format!("{}_ROLE", variable_prefix(gateway)) })
 }
 
 fn read(path: &Path) -> Result<String, UseError> {

@@ -1,6 +1,9 @@
 //! Each command does its main job, from the outside: what it prints, what it leaves, how it ends.
 
-use std::{io::Write as _, process::Stdio};
+use std::{
+    io::{BufRead as _, Write as _},
+    process::{Command, Stdio},
+};
 
 use crate::support::{SECRET, Served, chatwright, ends_with, fixtures, have_node, text, token};
 
@@ -130,6 +133,33 @@ fn chat_sends_what_is_typed_and_shows_what_comes() {
 fn serve_ends_in_good_order_on_sigterm() {
     let server = Served::start(&[]);
     assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn serve_starts_several_dialects_on_consecutive_ports_with_one_secret() {
+    let base: u16 = 23_360; // below the ports that the system gives away, and nobody's
+    let mut child = chatwright()
+        .args(["--json", "serve", "--dialect", "gateway", "--dialect", "rooms", "--admin-port", "0"])
+        .args(["--host", "127.0.0.1", "--port-base", &base.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let lines: Vec<serde_json::Value> = std::io::BufReader::new(child.stdout.take().expect("piped"))
+        .lines()
+        .take(2)
+        .map(|line| serde_json::from_str(&line.expect("text")).expect("JSON"))
+        .collect();
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().is_ok_and(|kill| kill.success()));
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "all are drained");
+    let [rooms, gateway] = lines.as_slice() else { panic!("a line a dialect: {lines:?}") };
+    let at = |offset: u16| serde_json::json!(format!("http://127.0.0.1:{}", base + offset));
+    assert_eq!((&rooms["dialect"], &rooms["url"]), (&serde_json::json!("rooms"), &at(0)));
+    assert_eq!((&gateway["dialect"], &gateway["url"]), (&serde_json::json!("gateway"), &at(1)));
+    let listeners = ["user", "message", "gateway", "web"].map(|name| gateway["listeners"][name].clone());
+    assert_eq!(listeners, [at(2), at(3), at(4), at(5)]);
+    assert!(rooms["secret"].is_string() && rooms["secret"] == gateway["secret"]);
+    assert!(rooms["metrics"].is_string() && rooms["metrics"] != gateway["metrics"]);
 }
 
 #[test]

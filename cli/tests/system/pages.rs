@@ -54,3 +54,8 @@ fn two_people_talk_through_the_page_of_rooms() {
 fn two_people_talk_through_the_page_of_gateway() {
     works_for_two_people("gateway");
 }
+
+#[test]
+fn two_people_talk_through_the_page_of_direct() {
+    works_for_two_people("direct");
+}
