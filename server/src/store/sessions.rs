@@ -94,8 +94,9 @@ pub trait SessionStore: Send + Sync {
     /// Who is in a room.
     fn present<'a>(&'a self, room: &'a RoomId) -> StoreFuture<'a, Presence>;
 
-    /// Confirms the departures whose grace periods have ended. `grace` is that of the users of dead instances.
-    fn due(&self, grace: Duration) -> StoreFuture<'_, Due>;
+    /// Confirms the departures whose grace periods have ended. `grace` is that of the users of dead instances; `None`: nobody is taken for
+    /// dead now, because the store itself was away and all leases may have run out.
+    fn due(&self, grace: Option<Duration>) -> StoreFuture<'_, Due>;
 
     /// Renews the lease of an instance; the first call makes it.
     fn renew<'a>(&'a self, instance: &'a InstanceId, lease: Duration) -> StoreFuture<'a, Lease>;

@@ -109,7 +109,11 @@ impl Hub {
 
     /// Confirms the departures that are due; returns how long to wait for the next ones.
     async fn confirm(&self) -> Duration {
-        match self.ports.sessions.due(self.rules.grace).await {
+        // Only who could renew for a whole lease may take others for dead by theirs: when a store returns that was away for longer than a
+        // lease, all leases have run out and nobody has died.
+        let lease = self.rules.clocks.lease;
+        let may_judge = self.holding_since().is_some_and(|since| since.elapsed() >= lease);
+        match self.ports.sessions.due(may_judge.then_some(self.rules.grace)).await {
             Ok(due) => {
                 for departure in due.departures {
                     self.tell_movement(&departure.room, &departure.member, Movement::Went, departure.version).await;

@@ -106,7 +106,7 @@ impl SessionStore for Failover {
         })
     }
 
-    fn due(&self, grace: Duration) -> StoreFuture<'_, Due> {
+    fn due(&self, grace: Option<Duration>) -> StoreFuture<'_, Due> {
         Box::pin(async move {
             let mut own = self.own.due(grace).await?;
             own.departures.iter_mut().for_each(|departure| departure.version = 0);

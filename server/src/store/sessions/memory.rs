@@ -118,8 +118,10 @@ impl State {
         }
     }
 
-    fn due(&mut self, now: Instant, grace: Duration) -> Due {
-        self.bury(now, grace);
+    fn due(&mut self, now: Instant, grace: Option<Duration>) -> Due {
+        if let Some(grace) = grace {
+            self.bury(now, grace);
+        }
         let mut due = Due::default();
         let mut rooms = std::mem::take(&mut self.rooms);
         rooms.retain(|room, visitors| {
@@ -178,7 +180,7 @@ impl SessionStore for MemorySessions {
         Box::pin(ready(Ok(self.state().present(room))))
     }
 
-    fn due(&self, grace: Duration) -> StoreFuture<'_, Due> {
+    fn due(&self, grace: Option<Duration>) -> StoreFuture<'_, Due> {
         Box::pin(ready(Ok(self.state().due(Instant::now(), grace))))
     }
 

@@ -80,10 +80,10 @@ impl SessionStore for RedisSessions {
         })
     }
 
-    fn due(&self, grace: Duration) -> StoreFuture<'_, Due> {
+    fn due(&self, grace: Option<Duration>) -> StoreFuture<'_, Due> {
         Box::pin(async move {
             let mut step = self.step("due", "");
-            step.arg(ms(grace));
+            step.arg(grace.map_or(-1, |grace| i64::try_from(ms(grace)).unwrap_or(i64::MAX)));
             let answer: Value = self.link.run_script(&step).await?;
             let mut words = words(answer)?.into_iter();
             let next = number::<i64>(words.next())?;

@@ -129,10 +129,10 @@ end
 -- ARGV: 4 room. Returns the version and who is there.
 function steps.present() return present(ARGV[4]) end
 
--- ARGV: 4 grace period in ms for the users of dead instances. Returns the ms to the next departure (-1: there is none), then room, user,
+-- ARGV: 4 grace period in ms for the users of dead instances; -1: nobody is taken for dead now. Returns the ms to the next departure (-1: there is none), then room, user,
 -- name and version of each departure.
 function steps.due()
-  bury(tonumber(ARGV[4]))
+  if tonumber(ARGV[4]) >= 0 then bury(tonumber(ARGV[4])) end
   local gone = {}
   for _, who in ipairs(redis.call('ZRANGEBYSCORE', grace, '-inf', now, 'LIMIT', 0, DUE_MAX)) do
     redis.call('ZREM', grace, who)
