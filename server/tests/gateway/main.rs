@@ -6,4 +6,5 @@ mod support;
 
 mod apart;
 mod http;
+mod persist;
 mod ports;
