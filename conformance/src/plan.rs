@@ -6,9 +6,9 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::{
     case::{Act, Amount, Case, ConnectOptions, Span, Step, StepAct, Transport, Value},
+    dialect::Carrier,
     play::Stage,
     suite::tails,
-    target::Target,
 };
 
 /// What any case may take beside the clocks it waits for: a busy machine, a slow start.
@@ -66,7 +66,7 @@ pub(crate) fn plan<'a>(case: &'a Case, axis: &[Transport], stage: &Stage, budget
             transport: *transport,
             alone: is_alone(case),
             bound,
-            hindrance: hindrance(case, open.then_some(*transport), stage.target).or_else(|| {
+            hindrance: hindrance(case, open.then_some(*transport), stage).or_else(|| {
                 (estimate > budget).then(|| {
                     format!(
                         "it waits for about {} s of the target's clocks; the clock budget is {} s",
@@ -86,12 +86,14 @@ fn is_alone(case: &Case) -> bool {
     case.needs.iter().any(|need| need == "exclusive") || case.steps.iter().any(touches_world)
 }
 
-fn hindrance(case: &Case, transport: Option<Transport>, target: &Target) -> Option<String> {
+fn hindrance(case: &Case, transport: Option<Transport>, stage: &Stage) -> Option<String> {
+    let target = stage.target;
     let can = |word: &str| target.capabilities.contains(word);
     for need in &case.needs {
         let met = match need.split_once('=') {
             Some(("instances", count)) => count.parse().is_ok_and(|count: usize| target.instances().len() >= count),
             Some(_) => can(need),
+            None if need == "socket.io" => stage.dialect.carrier == Carrier::SocketIo,
             None => need == "exclusive" || can(need),
         };
         if !met {

@@ -129,9 +129,9 @@ fn need(c: &Cursor, word: &str) -> Parsed<()> {
         Some(("identity", kind)) => matches!(kind, "token" | "open"),
         Some(("backend", name)) => !name.is_empty(),
         Some(_) => false,
-        None => matches!(word, "exclusive" | "control" | "auth-stub" | "websocket" | "polling"),
+        None => matches!(word, "exclusive" | "control" | "auth-stub" | "websocket" | "polling" | "socket.io"),
     };
-    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `websocket`, `polling`";
+    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `websocket`, `polling`, `socket.io`";
     if known { Ok(()) } else { Err(c.error(&format!("expected one of {all} before here, found `{word}`"))) }
 }
 

@@ -73,7 +73,9 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
 }
 
 /// Who is connected, and the other instances.
-fn cluster(config: &Config, shared: &Shared) -> Result<(Arc<dyn RosterStore>, Arc<dyn Bus>, Deliveries), StartError> {
+type Cluster = (Arc<dyn RosterStore>, Arc<dyn Bus>, Deliveries);
+
+fn cluster(config: &Config, shared: &Shared) -> Result<Cluster, StartError> {
     let Some(redis) = &config.redis else {
         let (bus, deliveries) = shared.bus.endpoint_for_all();
         return Ok((Arc::clone(&shared.roster), Arc::new(bus), deliveries));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{
@@ -33,10 +33,10 @@ const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 
 /// Answers a request to the end point: 101 and a connection, or why not.
-pub(super) async fn answer(door: Arc<Door>, mut request: Request<Body>) -> Response {
+pub(super) fn answer(door: &Arc<Door>, mut request: Request<Body>) -> Response {
     let accept = match accept_key(&request) {
         Ok(accept) => accept,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let Some(handle) = request.extensions().get::<ConnectionHandle>().cloned() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -48,6 +48,7 @@ pub(super) async fn answer(door: Arc<Door>, mut request: Request<Body>) -> Respo
         .max_write_buffer_size(door.rules.message_bytes_max.max(WRITE_BUFFER_BYTES) * 16)
         .max_message_size(Some(door.rules.message_bytes_max))
         .max_frame_size(Some(door.rules.message_bytes_max));
+    let door = Arc::clone(door);
     tokio::spawn(async move {
         match upgrade.await {
             Ok(stream) => {
@@ -65,27 +66,31 @@ pub(super) async fn answer(door: Arc<Door>, mut request: Request<Body>) -> Respo
     response
 }
 
-fn accept_key(request: &Request<Body>) -> Result<HeaderValue, Response> {
+fn accept_key(request: &Request<Body>) -> Result<HeaderValue, Box<Response>> {
     let headers = request.headers();
     if request.method() != Method::GET {
-        return Err((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")]).into_response());
+        return Err(refused((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")])));
     }
     if request.version() != Version::HTTP_11 || !lists(headers, &UPGRADE, "websocket") {
         let wanted = [(UPGRADE, HeaderValue::from_static("websocket")), (SEC_WEBSOCKET_VERSION, VERSION)];
-        return Err((StatusCode::UPGRADE_REQUIRED, wanted, "a WebSocket handshake is expected").into_response());
+        return Err(refused((StatusCode::UPGRADE_REQUIRED, wanted, "a WebSocket handshake is expected")));
     }
-    let bad = |problem: &'static str| Err((StatusCode::BAD_REQUEST, problem).into_response());
+    let bad = |problem: &'static str| Err(refused((StatusCode::BAD_REQUEST, problem)));
     if !lists(headers, &CONNECTION, "upgrade") {
         return bad("Connection: Upgrade is expected");
     }
     if only(headers, &SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
         let wanted = [(SEC_WEBSOCKET_VERSION, VERSION)];
-        return Err((StatusCode::UPGRADE_REQUIRED, wanted, "version 13 is expected").into_response());
+        return Err(refused((StatusCode::UPGRADE_REQUIRED, wanted, "version 13 is expected")));
     }
     let key = only(headers, &SEC_WEBSOCKET_KEY)
         .filter(|key| BASE64_STANDARD.decode(key.as_bytes()).is_ok_and(|nonce| nonce.len() == 16));
     let Some(key) = key else { return bad("one Sec-WebSocket-Key of 16 bytes is expected") };
     HeaderValue::try_from(derive_accept_key(key.as_bytes())).or_else(|_| bad("the key is of no use"))
+}
+
+fn refused(answer: impl IntoResponse) -> Box<Response> {
+    Box::new(answer.into_response())
 }
 
 /// Whether a comma-separated header holds this token, in whatever case.

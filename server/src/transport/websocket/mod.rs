@@ -79,10 +79,9 @@ impl WebSocket {
     }
 
     /// The route of its end point.
-    #[must_use]
     pub fn routes(&self, path: &str) -> Router {
         let at_door = Arc::clone(&self.at_door);
-        Router::new().route(path, any(move |request| handshake::answer(Arc::clone(&at_door), request)))
+        Router::new().route(path, any(move |request| std::future::ready(handshake::answer(&at_door, request))))
     }
 }
 
