@@ -41,7 +41,7 @@ async fn greets(alice: &mut Bot) {
 #[track_caller]
 fn talks(name: &str) {
     let dialect = dialects::by_name(name).expect("a dialect");
-    let server = Served::start(&["--dialect", name, "--identity", "token"]);
+    let server = Served::of(name, &["--identity", "token"]);
     let identity = |user: &str| Identity::token(user, token(user));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let answered = runtime.block_on(async {

@@ -59,7 +59,7 @@ fn converses(client: Client, dialect: &str) {
     if !client.is_here() {
         return;
     }
-    let server = Served::start(&["--dialect", dialect, "--identity", "token"]);
+    let server = Served::of(dialect, &["--identity", "token"]);
     let script = fixtures().join("clients/scripts").join(format!("{dialect}.json"));
     for transport in TRANSPORTS {
         let output = client
