@@ -1,5 +1,4 @@
 //! `direct` is said and read as `003_5f29725af85c9ec0.txt` shows it, by both sides.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use chatwright_protocol::{
     dialects::{

@@ -145,7 +145,7 @@ impl<'a> Facts<'a> {
         let plan = self.plan;
         match op {
             Some(op) if plan.promises.addresses_users() => {
-                *self.conversations.entry(room).or_insert(plan.rooms[plan.sends[op].room].as_str())
+                self.conversations.entry(room).or_insert(plan.rooms[plan.sends[op].room].as_str())
             }
             Some(_) | None => room,
         }

@@ -18,6 +18,12 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// `ip_hash` looks at three octets: people from these networks meet different instances.
 const NETWORKS: std::ops::RangeInclusive<u8> = 1..=9;
 
+/// Between two looks at what another process does.
+#[expect(clippy::disallowed_methods, reason = "these tests have no runtime that it could block")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
 /// A child that is ended when dropped, and its folder with it.
 struct Running {
     child: Child,
@@ -44,7 +50,7 @@ fn start(program: &str, args: impl Fn(&Path, u16) -> Vec<String>) -> Running {
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(running.child.try_wait().expect("a child").is_none(), "{program} ended at once");
         assert!(started.elapsed() < START_MAX, "{program} does not listen");
-        std::thread::sleep(Duration::from_millis(20));
+        pause();
     }
     running
 }
@@ -120,7 +126,7 @@ fn two_networks(balancer: &Running, instances: &[Served]) -> [String; 2] {
         let started = Instant::now();
         while connections(&instances[met]) > 0 {
             assert!(started.elapsed() < START_MAX, "a client that went is gone");
-            std::thread::sleep(Duration::from_millis(20));
+            pause();
         }
         match &first {
             None => first = Some((from, met)),

@@ -66,8 +66,12 @@ fn every_crate_of_the_workspace_has_its_arrows_written_down() {
 
 #[test]
 fn nothing_below_protocol_does_io_or_knows_a_clock_or_draws_random_numbers() {
-    let below = Workspace::load().below("protocol");
+    let workspace = Workspace::load();
+    let mut below = workspace.below("protocol");
     assert!(below.contains("serde_json"), "the graph was not read: {below:?}");
+    if !workspace.features["protocol"]["jiff"].contains("std") {
+        below.remove("jiff"); // without it there is only the calendar
+    }
     none("impure dependencies of protocol", below.into_iter().filter(|name| IMPURE.contains(&name.as_str())));
 }
 
@@ -89,6 +93,8 @@ fn heavy_dependencies_stay_in_the_crates_that_need_them() {
 struct Workspace {
     /// Our crates without their common prefix -> every dependency that the manifest names, of any kind.
     manifests: BTreeMap<String, BTreeSet<String>>,
+    /// The same -> dependency -> the features that the manifest asks of it.
+    features: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     /// Package id -> (name, ids of normal dependencies).
     graph: BTreeMap<String, (String, Vec<String>)>,
 }
@@ -102,15 +108,18 @@ impl Workspace {
         let packages = list(&metadata["packages"]);
         let names: BTreeMap<&str, &str> =
             packages.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
-        let manifests = packages
+        let features: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = packages
             .iter()
             .filter_map(|package| Some((text(&package["name"]).strip_prefix(OURS)?, package)))
             .map(|(name, package)| {
-                let dependencies =
-                    list(&package["dependencies"]).iter().map(|dependency| text(&dependency["name"]).to_owned());
+                let dependencies = list(&package["dependencies"]).iter().map(|dependency| {
+                    let features = list(&dependency["features"]).iter().map(|feature| text(feature).to_owned());
+                    (text(&dependency["name"]).to_owned(), features.collect())
+                });
                 (name.to_owned(), dependencies.collect())
             })
             .collect();
+        let manifests = features.iter().map(|(name, asked)| (name.clone(), asked.keys().cloned().collect())).collect();
         let graph = list(&metadata["resolve"]["nodes"])
             .iter()
             .map(|node| {
@@ -118,7 +127,7 @@ impl Workspace {
                 (id.to_owned(), (names[id].to_owned(), normal_dependencies(node)))
             })
             .collect();
-        Self { manifests, graph }
+        Self { manifests, features, graph }
     }
 
     fn members(&self) -> BTreeSet<String> {

@@ -6,7 +6,6 @@
 pub mod conversations;
 pub mod direct;
 pub mod gateway;
-pub mod instant;
 pub mod rooms;
 pub mod sessions;
 

@@ -11,14 +11,12 @@
 //! Each text of ours also carries `origin`, the instance that says it: an instance ignores its own.
 
 use chatwright_protocol::{
-    dialects::{
-        direct::{
-            conversation::id_of,
-            server::status,
-            wire::{MessageJson, ONLINE, ReadJson, StatusJson, UserJson},
-        },
-        instant::{from_iso, to_iso},
+    dialects::direct::{
+        conversation::id_of,
+        server::status,
+        wire::{MessageJson, ONLINE, ReadJson, StatusJson, UserJson},
     },
+    iso8601,
     vocabulary::{Message, MessageId, RoomId, UserId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -145,7 +143,7 @@ pub fn said(notice: &DirectNotice, origin: &InstanceId) -> (String, String) {
         DirectNotice::Read { conversation, reader, messages, read_at_ms } => {
             let read = ReadJson {
                 message_ids: messages.iter().map(MessageId::to_string).collect(),
-                read_at: to_iso(*read_at_ms),
+                read_at: iso8601::from_unix_ms(*read_at_ms),
                 conversation_id: Some(conversation.to_string()),
             };
             let what = ReadText { read, read_by: reader.to_string() };
@@ -169,7 +167,7 @@ pub fn said(notice: &DirectNotice, origin: &InstanceId) -> (String, String) {
 pub fn understood(channel: &str, text: &str, now_ms: u64) -> Result<(DirectNotice, Option<InstanceId>), String> {
     if channel == USER_STATUS {
         let Said { what, origin }: Said<StatusJson> = read(text)?;
-        let at_ms = from_iso(&what.timestamp).unwrap_or(now_ms);
+        let at_ms = iso8601::to_unix_ms(&what.timestamp).unwrap_or(now_ms);
         let notice = DirectNotice::Status { user: UserId::from(what.user_id), online: what.kind == ONLINE, at_ms };
         return Ok((notice, instance(origin)));
     }
@@ -183,7 +181,7 @@ pub fn understood(channel: &str, text: &str, now_ms: u64) -> Result<(DirectNotic
             conversation: RoomId::from(place.trim_end_matches(READ)),
             reader: UserId::from(read_by),
             messages: read.message_ids.into_iter().map(MessageId::from).collect(),
-            read_at_ms: from_iso(&read.read_at).unwrap_or(now_ms),
+            read_at_ms: iso8601::to_unix_ms(&read.read_at).unwrap_or(now_ms),
         };
         return Ok((notice, instance(origin)));
     }
@@ -213,7 +211,7 @@ fn incoming(text: &str, now_ms: u64) -> Result<Message, String> {
         attachment_url: said.attachment_url,
         is_read: false,
         read_at: None,
-        created_at: said.created_at.unwrap_or_else(|| to_iso(now_ms)),
+        created_at: said.created_at.unwrap_or_else(|| iso8601::from_unix_ms(now_ms)),
         sequence: None,
     };
     Ok(json.into())

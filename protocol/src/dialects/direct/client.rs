@@ -11,7 +11,8 @@ use super::wire::{
     TypingJson, kind_name,
 };
 use crate::{
-    dialects::{AppPacket, Unreadable, instant::from_iso},
+    dialects::{AppPacket, Unreadable},
+    iso8601,
     vocabulary::{Audience, Command, Event, Member, Message, MessageId, MessageKind, Refusal, RoomId, UserId},
 };
 
@@ -77,7 +78,7 @@ pub fn decode(packet: &AppPacket) -> Result<Event, Unreadable> {
             Event::Read {
                 room: RoomId::from(json.conversation_id.unwrap_or_default()),
                 messages: json.message_ids.into_iter().map(MessageId::from).collect(),
-                read_at_ms: from_iso(&json.read_at).unwrap_or(0),
+                read_at_ms: iso8601::to_unix_ms(&json.read_at).unwrap_or(0),
             }
         }
         "chat_started" => {
@@ -128,7 +129,11 @@ fn presence(name: &str, payload: &Value) -> Result<Event, Unreadable> {
         OFFLINE => false,
         _ => return Err(unreadable(name, "the type is neither user_online nor user_offline")),
     };
-    Ok(Event::Presence { user: UserId::from(json.user_id), online, at_ms: from_iso(&json.timestamp).unwrap_or(0) })
+    Ok(Event::Presence {
+        user: UserId::from(json.user_id),
+        online,
+        at_ms: iso8601::to_unix_ms(&json.timestamp).unwrap_or(0),
+    })
 }
 
 /// The refusal that these words stand for: those of the reference are known, others are kept as they came by the raw packet.

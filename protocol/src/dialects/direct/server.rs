@@ -7,7 +7,8 @@ use super::wire::{
     TypingJson, kind_of_name,
 };
 use crate::{
-    dialects::{AppPacket, instant::to_iso},
+    dialects::AppPacket,
+    iso8601,
     vocabulary::{Audience, Command, Event, Member, MessageId, MessageKind, Refusal, RoomId, UserId},
 };
 
@@ -49,7 +50,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
         Event::Read { room, messages, read_at_ms } => {
             let json = ReadJson {
                 message_ids: messages.iter().map(MessageId::to_string).collect(),
-                read_at: to_iso(*read_at_ms),
+                read_at: iso8601::from_unix_ms(*read_at_ms),
                 conversation_id: Some(room.to_string()),
             };
             AppPacket::event("messages_read", to_json(&json))
@@ -98,7 +99,7 @@ pub fn status(user: &UserId, online: bool, at_ms: u64) -> StatusJson {
     StatusJson {
         kind: if online { ONLINE } else { OFFLINE }.to_owned(),
         user_id: user.to_string(),
-        timestamp: to_iso(at_ms),
+        timestamp: iso8601::from_unix_ms(at_ms),
     }
 }
 

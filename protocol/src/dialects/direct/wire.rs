@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dialects::instant::{from_iso, to_iso},
+    iso8601,
     vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId},
 };
 
@@ -187,8 +187,8 @@ impl From<&Message> for MessageJson {
             message_type: kind_name(message.kind).to_owned(),
             attachment_url: message.attachment.clone(),
             is_read: message.read_at_ms.is_some(),
-            read_at: message.read_at_ms.map(to_iso),
-            created_at: to_iso(message.sent_at_ms),
+            read_at: message.read_at_ms.map(iso8601::from_unix_ms),
+            created_at: iso8601::from_unix_ms(message.sent_at_ms),
             sequence: (message.sequence > 0).then_some(message.sequence),
         }
     }
@@ -198,8 +198,8 @@ impl From<MessageJson> for Message {
     /// A time that is none becomes 0: times are for people, and a stranger may write them otherwise. One who marks a message read
     /// without saying when counts as having read it when it was sent.
     fn from(json: MessageJson) -> Self {
-        let sent_at_ms = from_iso(&json.created_at).unwrap_or(0);
-        let read_at_ms = json.read_at.as_deref().and_then(from_iso).or(json.is_read.then_some(sent_at_ms));
+        let sent_at_ms = iso8601::to_unix_ms(&json.created_at).unwrap_or(0);
+        let read_at_ms = json.read_at.as_deref().and_then(iso8601::to_unix_ms).or(json.is_read.then_some(sent_at_ms));
         Self {
             id: MessageId::from(json.id),
             room: RoomId::from(json.conversation_id),
@@ -240,7 +240,7 @@ impl From<SentJson> for Message {
             text: json.message,
             kind: MessageKind::Text,
             attachment: None,
-            sent_at_ms: from_iso(&json.created_at).unwrap_or(0),
+            sent_at_ms: iso8601::to_unix_ms(&json.created_at).unwrap_or(0),
             sequence: json.sequence.unwrap_or(0),
             receiver: json.receiver_id.map(|receiver| receiver.member().user),
             read_at_ms: None,

@@ -1,10 +1,8 @@
 //! The answers of the REST routes as JSON.
 
 use chatwright_protocol::{
-    dialects::{
-        direct::wire::{self, UserJson},
-        instant::to_iso,
-    },
+    dialects::direct::wire::{self, UserJson},
+    iso8601,
     vocabulary::{Message, UserId},
 };
 use serde::Serialize;
@@ -84,7 +82,7 @@ impl ConversationJson {
         Self {
             conversation_id: summary.conversation.to_string(),
             last_message: summary.last.text.clone(),
-            last_message_time: to_iso(summary.last.sent_at_ms),
+            last_message_time: iso8601::from_unix_ms(summary.last.sent_at_ms),
             unread_count: summary.unread,
             other_user_id: peer.to_string(),
             other_user: OtherUserJson {
