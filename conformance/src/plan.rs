@@ -92,6 +92,7 @@ fn hindrance(case: &Case, transport: Option<Transport>, stage: &Stage) -> Option
     for need in &case.needs {
         let met = match need.split_once('=') {
             Some(("instances", count)) => count.parse().is_ok_and(|count: usize| target.instances().len() >= count),
+            Some(("dialect", name)) => stage.dialect.name == name,
             Some(_) => can(need),
             None if need == "socket.io" => stage.dialect.carrier == Carrier::SocketIo,
             None => need == "exclusive" || can(need),

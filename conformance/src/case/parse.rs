@@ -127,11 +127,11 @@ fn need(c: &Cursor, word: &str) -> Parsed<()> {
     let known = match word.split_once('=') {
         Some(("instances", count)) => count.parse::<u32>().is_ok_and(|count| count > 0),
         Some(("identity", kind)) => matches!(kind, "token" | "open"),
-        Some(("backend", name)) => !name.is_empty(),
+        Some(("backend" | "dialect", name)) => !name.is_empty(),
         Some(_) => false,
         None => matches!(word, "exclusive" | "control" | "auth-stub" | "websocket" | "polling" | "socket.io"),
     };
-    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `websocket`, `polling`, `socket.io`";
+    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `websocket`, `polling`, `socket.io`, `dialect=NAME`";
     if known { Ok(()) } else { Err(c.error(&format!("expected one of {all} before here, found `{word}`"))) }
 }
 

@@ -26,6 +26,19 @@ impl Player<'_> {
         self.ears().their_route(path)
     }
 
+    /// Bytes that begin with a request for the carrier, with its path as this target knows it; any others as they are.
+    pub(super) fn routed_request(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let Some(start) = bytes.iter().position(|byte| *byte == b' ').map(|blank| blank + 1) else { return bytes };
+        let length = bytes[start..].iter().position(|byte| byte.is_ascii_whitespace());
+        let target = length.and_then(|length| std::str::from_utf8(&bytes[start..start + length]).ok());
+        match target.filter(|target| target.starts_with(PROTOCOL_PATH)) {
+            None => bytes,
+            Some(target) => {
+                [&bytes[..start], self.routed(target.to_owned()).as_bytes(), &bytes[start + target.len()..]].concat()
+            }
+        }
+    }
+
     pub(super) fn request(&mut self, actor: &mut Actor, request: &Request, line: u32) -> Go {
         if actor.request.is_some() {
             return Err(Stop::Unplayable(format!(

@@ -147,7 +147,7 @@ impl Player<'_> {
                     Frame { fin: *fin, rsv: *rsv, opcode, mask: None, length: *length, payload: bytes(payload)? };
                 Ready::Frame(frame, *mask)
             }
-            Outgoing::Bytes(payload) => Ready::Bytes(bytes(payload)?),
+            Outgoing::Bytes(payload) => Ready::Bytes(self.routed_request(bytes(payload)?)),
         })
     }
 
