@@ -31,6 +31,11 @@ impl Frame {
         Self { fin: true, rsv: 0, opcode, mask: Some(mask), length: None, payload }
     }
 
+    /// Close, ping, pong and what is reserved beside them (RFC 6455, 5.5).
+    pub(crate) fn is_control(&self) -> bool {
+        self.opcode & 8 != 0
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let length = self.length.unwrap_or(self.payload.len() as u64);
         let masked = if self.mask.is_some() { 0x80 } else { 0 };

@@ -239,7 +239,7 @@ async fn deliver(message: Message, writer: &Mutex<FrameWriter>, inlet: &Inlet) {
     // A write that fails here is followed by the end of the stream, which the reader reports.
     match message {
         Message::Ping(payload) if !inlet.manual_pings => {
-            let _ = writer.lock().await.whole(frame::PONG, payload).await;
+            let _ = writer.lock().await.answer(frame::PONG, payload).await;
         }
         Message::Ping(payload) => inlet.put(Raw::Ping(payload)).await,
         Message::Pong(payload) => inlet.put(Raw::Pong(payload)).await,
@@ -253,7 +253,7 @@ async fn deliver(message: Message, writer: &Mutex<FrameWriter>, inlet: &Inlet) {
         Message::Text(text) => match text.as_bytes().first() {
             Some(b'2') if !inlet.manual_pings => {
                 let pong = format!("3{}", &text[1..]);
-                let _ = writer.lock().await.whole(TEXT, pong.into_bytes()).await;
+                let _ = writer.lock().await.answer(TEXT, pong.into_bytes()).await;
             }
             Some(b'0'..=b'6') => inlet.put(Raw::Packet(text)).await,
             Some(_) | None => {

@@ -1,5 +1,7 @@
 //! The WebSocket handshake of a client, and the loop that reads what the server sends.
 
+use std::collections::VecDeque;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -139,16 +141,26 @@ fn check(answer: &Answer, key: &str, asked: &[(String, String)]) -> Result<(), S
     Ok(())
 }
 
+/// Answers to pings that wait while the case is in the middle of a frame or message; a server pings far less often than this.
+const ANSWERS_WAITING_MAX: usize = 16;
+
 /// The sending half of a WebSocket; masks with keys from the run's seed.
 pub(crate) struct FrameWriter {
     half: OwnedWriteHalf,
     rng: ChaCha8Rng,
     has_closed: bool,
+    /// What the case has written by hand of a frame that is not whole yet.
+    unfinished: Vec<u8>,
+    /// The case has begun a message in fragments and not ended it: only control frames may come in between (RFC 6455, 5.4).
+    in_fragments: bool,
+    /// Answers to pings that would tear what the case is writing.
+    answers: VecDeque<Frame>,
 }
 
 impl FrameWriter {
     pub(crate) fn new(half: OwnedWriteHalf, rng: ChaCha8Rng) -> Self {
-        Self { half, rng, has_closed: false }
+        let (unfinished, answers) = (Vec::new(), VecDeque::new());
+        Self { half, rng, has_closed: false, unfinished, in_fragments: false, answers }
     }
 
     pub(crate) fn key(&mut self) -> [u8; 4] {
@@ -164,7 +176,30 @@ impl FrameWriter {
     /// Any frame.
     pub(crate) async fn frame(&mut self, frame: &Frame) -> std::io::Result<()> {
         self.has_closed |= frame.opcode == CLOSE;
-        self.bytes(&frame.encode()).await
+        if !frame.is_control() {
+            self.in_fragments = !frame.fin;
+        }
+        self.write(&frame.encode()).await?;
+        self.catch_up().await
+    }
+
+    /// The answer to a ping, as soon as it tears nothing that the case is writing.
+    pub(crate) async fn answer(&mut self, opcode: u8, payload: Vec<u8>) -> std::io::Result<()> {
+        let frame = Frame::whole(opcode, self.key(), payload);
+        if self.answers.len() < ANSWERS_WAITING_MAX {
+            self.answers.push_back(frame);
+        }
+        self.catch_up().await
+    }
+
+    async fn catch_up(&mut self) -> std::io::Result<()> {
+        while self.unfinished.is_empty()
+            && self.answers.front().is_some_and(|answer| answer.is_control() || !self.in_fragments)
+            && let Some(answer) = self.answers.pop_front()
+        {
+            self.write(&answer.encode()).await?;
+        }
+        Ok(())
     }
 
     /// Answers a close frame, unless a close frame was sent before.
@@ -172,8 +207,51 @@ impl FrameWriter {
         if self.has_closed { Ok(()) } else { self.whole(CLOSE, payload).await }
     }
 
+    /// Bytes as they are, which may be any part of a frame.
     pub(crate) async fn bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.unfinished.extend(bytes);
+        while let Some(length) = whole_frame(&self.unfinished) {
+            self.unfinished.drain(..length);
+        }
+        self.write(bytes).await?;
+        self.catch_up().await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.half.write_all(bytes).await?;
         self.half.flush().await
+    }
+}
+
+/// The length of the frame that stands at the front, header included; `None` while a part of it is missing (RFC 6455, 5.2).
+fn whole_frame(bytes: &[u8]) -> Option<usize> {
+    let second = *bytes.get(1)?;
+    let (extended, short) = match second & 0x7f {
+        126 => (2, None),
+        127 => (8, None),
+        length => (0, Some(usize::from(length))),
+    };
+    let payload = match short {
+        Some(length) => length,
+        None => bytes.get(2..2 + extended)?.iter().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte)),
+    };
+    let mask = if second & 0x80 == 0 { 0 } else { 4 };
+    let length = payload.checked_add(2 + extended + mask)?;
+    (bytes.len() >= length).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_frame;
+
+    #[test]
+    fn a_frame_written_by_hand_is_whole_with_its_last_byte() {
+        let masked = [0x81, 0x86, 0, 0, 0, 0, b'4', b'0', b'/', b'n', b'o', b','];
+        for end in 0..masked.len() {
+            assert_eq!(whole_frame(&masked[..end]), None, "{end}");
+        }
+        assert_eq!(whole_frame(&masked), Some(12));
+        let long = [&[0x82, 126, 1, 0][..], &[7; 256]].concat();
+        assert_eq!((whole_frame(&long[..259]), whole_frame(&long)), (None, Some(260)));
     }
 }
