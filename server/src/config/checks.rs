@@ -224,13 +224,19 @@ fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
             warnings.push(text.to_owned());
         }
     };
-    let is_rooms = draft.config.dialect.name == "rooms";
+    let speaks = |dialect: &str| draft.config.dialect.name == dialect;
     let has_redis = draft.redis_host.is_some() || draft.redis_url.is_some();
     let archives = draft.config.mongodb.is_some() && has_redis;
     let no_front = "MongoDB is configured without Redis, behind which it stands: nothing is written to it";
-    warn(is_rooms && draft.config.mongodb.is_some() && !has_redis, no_front);
+    warn(speaks("rooms") && draft.config.mongodb.is_some() && !has_redis, no_front);
     let no_outbox = "RabbitMQ is configured without an archive: events that wait for it are lost with the process";
-    warn(is_rooms && draft.config.rabbitmq.is_some() && !archives, no_outbox);
+    warn(speaks("rooms") && draft.config.rabbitmq.is_some() && !archives, no_outbox);
+    let storeless = (speaks("conversations") && draft.config.postgres.is_none())
+        || (speaks("direct") && draft.config.mongodb.is_none());
+    warn(
+        has_redis && storeless,
+        "Redis is configured without a database: messages stay in this process, which must be the only one",
+    );
     warn(draft.config.identity == IdentityMode::Open, "identity is open: clients say who they are and are believed");
     let any_page = draft.config.origins == Origins::Any && (draft.is_set("cors.origins") || draft.production);
     warn(any_page, "any web page may connect (origin *), without credentials");
