@@ -44,7 +44,9 @@ pub(crate) async fn run(global: &Global, args: SimArgs) -> Result<Outcome, UseEr
         Some(path) => Script::Replay(path),
         None => Script::Draw { seed: seed::or_draw(args.seed), instances, seconds: args.seconds },
     };
+    let in_memory = reference.is_some() && target.needs.is_empty();
     let mut config = Config::new(target, script);
+    config.in_memory = in_memory;
     config.target_argument = args.target;
     config.dialect_argument = args.dialect;
     config.images = backends::images();

@@ -20,6 +20,8 @@ pub struct Config {
     pub target_argument: Option<PathBuf>,
     /// Which dialect of the reference the user named, if any; for the same command.
     pub dialect_argument: Option<String>,
+    /// The target says of itself that what it keeps dies with its processes: where the dialect has a history they are paused, and never killed.
+    pub in_memory: bool,
     /// Which images run for its backends.
     pub images: Images,
     /// What goes wrong.
@@ -54,6 +56,7 @@ impl Config {
             target,
             target_argument: None,
             dialect_argument: None,
+            in_memory: false,
             images: Images::default(),
             script,
             converge_within: CONVERGE_WITHIN_DEFAULT,
@@ -90,9 +93,7 @@ impl Config {
         let schedule = match &self.script {
             Script::Draw { seed, instances, seconds } => {
                 let drawn = Schedule::draw(*seed, *instances, *seconds, has_redis)?;
-                // What stands in the memory of a process dies with it, and nobody promised otherwise.
-                let keeps_nothing = self.target.needs.is_empty() && promises.catch_up;
-                if keeps_nothing { drawn.without_deaths() } else { drawn }
+                if self.in_memory && promises.catch_up { drawn.without_deaths() } else { drawn }
             }
             Script::Replay(path) => Schedule::load(path)?,
         };
@@ -141,17 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_keeps_everything_in_its_memory_is_not_killed() {
+    fn a_server_that_says_that_it_keeps_everything_in_memory_is_not_killed_and_any_other_is() {
         use crate::schedule::FaultKind;
 
-        let kinds = |text: &str| {
-            let schedule = config(text).schedule().expect("it can run");
+        let kinds = |text: &str, in_memory| {
+            let config = Config { in_memory, ..config(text) };
+            let schedule = config.schedule().expect("it can run");
             schedule.faults.iter().map(|fault| fault.fault).collect::<Vec<_>>()
         };
-        assert!(kinds(STARTED).iter().all(|kind| *kind == FaultKind::Pause));
-        assert!(kinds(&format!("{STARTED}[needs]\nredis = true\n")).contains(&FaultKind::Kill));
+        assert!(kinds(STARTED, true).iter().all(|kind| *kind == FaultKind::Pause));
+        assert!(kinds(STARTED, false).contains(&FaultKind::Kill));
         // Where nothing is stored, nothing is lost with it.
-        assert!(kinds(&STARTED.replace("\"rooms\"", "\"sessions\"")).contains(&FaultKind::Kill));
+        assert!(kinds(&STARTED.replace("\"rooms\"", "\"sessions\""), true).contains(&FaultKind::Kill));
     }
 
     #[test]
