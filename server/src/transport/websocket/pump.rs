@@ -91,6 +91,8 @@ pub(super) struct Pump {
     ping_interval: Duration,
     /// A ping is out that was not answered.
     unanswered: bool,
+    /// The core has taken something since the last ping: an answer may stand behind what it took, or was too busy to take.
+    moved: bool,
 }
 
 /// What comes of one message of the client.
@@ -105,7 +107,7 @@ enum Heard {
 
 impl Pump {
     pub(super) fn new(socket: Socket, exit: Exit, ping_interval: Duration) -> Self {
-        Self { socket, exit, ping_interval, unanswered: false }
+        Self { socket, exit, ping_interval, unanswered: false, moved: false }
     }
 
     /// Runs until the client is gone, or until good-bye was said.
@@ -132,7 +134,10 @@ impl Pump {
                     }
                 }
                 free = inlet.sender.reserve(), if place.is_none() => match free {
-                    Ok(free) => place = Some(free),
+                    Ok(free) => {
+                        place = Some(free);
+                        self.moved = true;
+                    }
                     Err(_) => {
                         // The driver has ended and its good-bye is on its way.
                         if let Ok(last) = (&mut goodbye).await {
@@ -155,12 +160,13 @@ impl Pump {
         let _ = inlet.ended.set(ended);
     }
 
-    /// Pings; the reason to end if the last ping was not answered. While the core is too busy to read on, an answer may stand behind what
-    /// waits, and nobody is judged.
+    /// Pings; the reason to end if the last ping was not answered. Nobody is judged by an interval in which the core did not read on, or
+    /// in which something came: an answer may stand behind what waits, and who speaks is not dead.
     async fn ping(&mut self, is_reading: bool) -> Option<EndReason> {
-        if self.unanswered && is_reading {
+        if self.unanswered && is_reading && !self.moved {
             return Some(EndReason::HeartbeatTimeout);
         }
+        self.moved = false;
         self.unanswered = true;
         let sent = self.socket.send(Message::Ping(Bytes::new())).await;
         sent.is_err().then_some(EndReason::TransportClosed)
