@@ -6,7 +6,7 @@ use std::{
 };
 
 use chatwright_protocol::dialects::AppPacket;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -91,9 +91,10 @@ pub(super) struct Pump {
     ping_interval: Duration,
     /// A ping is out that was not answered.
     unanswered: bool,
-    /// The core has taken something since the last ping: an answer may stand behind what it took, or was too busy to take.
-    moved: bool,
 }
+
+/// Room for one packet in the core's queue.
+type Place<'a> = mpsc::Permit<'a, Incoming>;
 
 /// What comes of one message of the client.
 enum Heard {
@@ -107,7 +108,7 @@ enum Heard {
 
 impl Pump {
     pub(super) fn new(socket: Socket, exit: Exit, ping_interval: Duration) -> Self {
-        Self { socket, exit, ping_interval, unanswered: false, moved: false }
+        Self { socket, exit, ping_interval, unanswered: false }
     }
 
     /// Runs until the client is gone, or until good-bye was said.
@@ -124,7 +125,7 @@ impl Pump {
                     return;
                 }
                 _ = ping.tick() => {
-                    if let Some(reason) = self.ping(place.is_some()).await {
+                    if let Some(reason) = self.heartbeat(&mut place).await {
                         break reason;
                     }
                 }
@@ -134,10 +135,7 @@ impl Pump {
                     }
                 }
                 free = inlet.sender.reserve(), if place.is_none() => match free {
-                    Ok(free) => {
-                        place = Some(free);
-                        self.moved = true;
-                    }
+                    Ok(free) => place = Some(free),
                     Err(_) => {
                         // The driver has ended and its good-bye is on its way.
                         if let Ok(last) = (&mut goodbye).await {
@@ -146,30 +144,52 @@ impl Pump {
                         return;
                     }
                 },
-                message = self.socket.next(), if place.is_some() => match self.hear(message).await {
-                    Heard::Packet(packet) => {
-                        if let Some(place) = place.take() {
-                            place.send(Incoming { packet, reply: None });
-                        }
+                message = self.socket.next(), if place.is_some() => {
+                    if let Some(reason) = self.hand_over(message, &mut place).await {
+                        break reason;
                     }
-                    Heard::Nothing => {}
-                    Heard::End(reason) => break reason,
-                },
+                }
             }
         };
         let _ = inlet.ended.set(ended);
     }
 
-    /// Pings; the reason to end if the last ping was not answered. Nobody is judged by an interval in which the core did not read on, or
-    /// in which something came: an answer may stand behind what waits, and who speaks is not dead.
-    async fn ping(&mut self, is_reading: bool) -> Option<EndReason> {
-        if self.unanswered && is_reading && !self.moved {
-            return Some(EndReason::HeartbeatTimeout);
+    /// Pings; the reason to end if the last ping was not answered.
+    ///
+    /// Whoever has sent something that was not read yet is not judged: the answer may stand behind it, and why it waits is that the core is
+    /// busy. Who has been read to the end and did not answer is dead, however much he said.
+    async fn heartbeat(&mut self, place: &mut Option<Place<'_>>) -> Option<EndReason> {
+        if self.unanswered && place.is_some() {
+            match self.socket.next().now_or_never() {
+                None => return Some(EndReason::HeartbeatTimeout),
+                Some(message) => {
+                    if let Some(reason) = self.hand_over(message, place).await {
+                        return Some(reason);
+                    }
+                }
+            }
         }
-        self.moved = false;
         self.unanswered = true;
         let sent = self.socket.send(Message::Ping(Bytes::new())).await;
         sent.is_err().then_some(EndReason::TransportClosed)
+    }
+
+    /// Gives the core what a message says; the reason to end if it is the last one.
+    async fn hand_over(
+        &mut self,
+        message: Option<Result<Message, Error>>,
+        place: &mut Option<Place<'_>>,
+    ) -> Option<EndReason> {
+        match self.hear(message).await {
+            Heard::Packet(packet) => {
+                if let Some(place) = place.take() {
+                    place.send(Incoming { packet, reply: None });
+                }
+                None
+            }
+            Heard::Nothing => None,
+            Heard::End(reason) => Some(reason),
+        }
     }
 
     /// Writes a frame and those that wait behind it.
