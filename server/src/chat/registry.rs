@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{ConnectRefusal, Connection};
-use crate::{store::DeviceId, transport::EndReason};
+use crate::{metrics::Metrics, store::DeviceId, transport::EndReason};
 
 /// How often a drain looks whether all connections have ended.
 const ENDED_LOOK: Duration = Duration::from_millis(5);
@@ -48,6 +48,17 @@ impl Registry {
     /// Forgets a connection; `true` if it was in.
     pub fn leave(&self, id: &DeviceId) -> bool {
         self.connections().remove(id).is_some()
+    }
+
+    /// Ends a connection that is in: forgotten, logged, counted. `false` the second time, when nothing is left to do.
+    pub fn dismiss(&self, connection: &Connection, reason: EndReason, metrics: &Metrics) -> bool {
+        if !self.leave(connection.id()) {
+            return false;
+        }
+        connection.end(reason);
+        tracing::info!("Client disconnected: {} Reason: {reason}", connection.id());
+        metrics.session_closed();
+        true
     }
 
     /// The connection of this id, if it is in.

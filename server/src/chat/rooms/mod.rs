@@ -275,13 +275,9 @@ impl Core for Hub {
 
     fn disconnect<'a>(&'a self, connection: &'a Arc<Connection>, reason: EndReason) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if !self.registry.leave(connection.id()) {
-                return;
+            if self.registry.dismiss(connection, reason, &self.metrics) {
+                self.forget_member(connection).await;
             }
-            connection.end(reason);
-            tracing::info!("Client disconnected: {} Reason: {reason}", connection.id());
-            self.metrics.session_closed();
-            self.forget_member(connection).await;
         })
     }
 
