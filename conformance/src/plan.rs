@@ -118,7 +118,7 @@ fn leaves_transport_open(steps: &[Step]) -> bool {
         StepAct::Actor { does: Act::Connects(options, _) | Act::Tries(options) | Act::Opens(options, _), .. } => {
             is_open(options)
         }
-        StepAct::Repeat { steps, .. } => leaves_transport_open(steps),
+        StepAct::Repeat { steps, .. } | StepAct::Retry { steps, .. } => leaves_transport_open(steps),
         StepAct::Actor { .. }
         | StepAct::Wait(_)
         | StepAct::Auth { .. }
@@ -135,6 +135,7 @@ fn estimate(steps: &[Step], stage: &Stage) -> Duration {
         .map(|step| match &step.act {
             StepAct::Wait(span) => length(span, stage),
             StepAct::Repeat { from, to, steps, .. } => estimate(steps, stage).saturating_mul(rounds(from, to)),
+            StepAct::Retry { steps, .. } => estimate(steps, stage),
             StepAct::Actor { does, .. } => {
                 let quiet = if let Act::Quiet(span, _) = does { length(span, stage) } else { Duration::ZERO };
                 let clocks =
@@ -152,15 +153,21 @@ fn estimate(steps: &[Step], stage: &Stage) -> Duration {
 
 /// What the case says itself about how long its steps may take.
 fn explicit_patience(case: &Case, stage: &Stage) -> Duration {
-    let tails: Duration = case
-        .steps
-        .iter()
-        .filter_map(|step| if let StepAct::Actor { does, .. } = &step.act { Some(tails(does)) } else { None })
-        .flatten()
-        .filter_map(|tail| tail.within.as_ref())
-        .map(|span| length(span, stage))
-        .sum();
-    tails + case.within.as_ref().map_or(Duration::ZERO, |span| length(span, stage))
+    let of_step = |step: &Step| match &step.act {
+        StepAct::Actor { does, .. } => {
+            tails(does).into_iter().filter_map(|tail| tail.within.as_ref()).map(|span| length(span, stage)).sum()
+        }
+        StepAct::Retry { within, .. } => length(within, stage),
+        StepAct::Use { .. }
+        | StepAct::Wait(_)
+        | StepAct::Repeat { .. }
+        | StepAct::Auth { .. }
+        | StepAct::Target { .. }
+        | StepAct::Asks { .. }
+        | StepAct::Backend { .. } => Duration::ZERO,
+    };
+    let steps: Duration = case.steps.iter().map(of_step).sum();
+    steps + case.within.as_ref().map_or(Duration::ZERO, |span| length(span, stage))
 }
 
 fn rounds(from: &Value, to: &Value) -> u32 {

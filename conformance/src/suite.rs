@@ -271,7 +271,7 @@ fn cited(case: &Case) -> Vec<(ClauseId, Option<u32>)> {
 fn marked(steps: &[Step], found: &mut Vec<(ClauseId, Option<u32>)>) {
     for step in steps {
         match &step.act {
-            StepAct::Repeat { steps, .. } => marked(steps, found),
+            StepAct::Repeat { steps, .. } | StepAct::Retry { steps, .. } => marked(steps, found),
             StepAct::Actor { does, .. } => {
                 found.extend(
                     tails(does).into_iter().filter_map(|tail| tail.clause.clone()).map(|id| (id, Some(step.line))),

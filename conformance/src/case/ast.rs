@@ -70,6 +70,13 @@ pub enum StepAct {
         /// The steps between.
         steps: Vec<Step>,
     },
+    /// `retry within D` ... `end`.
+    Retry {
+        /// For how long a failure of the steps is followed by another try.
+        within: Span,
+        /// The steps between.
+        steps: Vec<Step>,
+    },
     /// `auth answers STATUS ...`.
     Auth {
         /// HTTP status.

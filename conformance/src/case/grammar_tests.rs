@@ -76,6 +76,10 @@ repeat $i 1..3
     alice > x "m ${i} ${k}"
   end
 end
+retry within 5s
+  alice requests GET /health
+  alice answered 200
+end
 auth answers 503 user={"id": "x"} delay=50ms for=alice
 target restarts 2
 backend redis pauses"#;
@@ -140,7 +144,7 @@ fn a_group_belongs_to_the_line_above_it() {
 #[test]
 fn errors_name_the_place_and_what_was_expected_there() {
     let head = "# t\nclause rooms/1.1\n";
-    let table: [(&str, u32, u32, &str); 24] = [
+    let table: [(&str, u32, u32, &str); 26] = [
         ("alice < new_message {\"a\": %}", 3, 27, "expected a pattern, found `%}`"),
         ("alice < new_message {a: 1}", 3, 22, "a field's name in quotes"),
         ("alice < new_message {\"a\" 1}", 3, 26, "`:`"),
@@ -163,7 +167,9 @@ fn errors_name_the_place_and_what_was_expected_there() {
         ("alice sends frame opcode=16 x", 3, 19, "`opcode` from 0 to 15"),
         ("alice > e \"\\ud800\"", 3, 13, "surrogate"),
         ("repeat $i 1..3\nalice > e", 4, 1, "`end`"),
-        ("end", 3, 1, "without a `repeat`"),
+        ("end", 3, 1, "without a `repeat` or `retry`"),
+        ("retry 5s\nend", 3, 7, "`within` and for how long"),
+        ("retry within 5s\nalice > e", 4, 1, "`end`"),
         ("alice > e\nneeds control", 4, 1, "header line"),
     ];
     for (line, at, column, words) in table {

@@ -59,6 +59,9 @@ fn step(of: &Step) -> Json {
         StepAct::Repeat { name, from, to, steps: inner } => {
             json!({"do": "repeat", "name": name, "from": value(from), "to": value(to), "steps": steps(inner)})
         }
+        StepAct::Retry { within, steps: inner } => {
+            json!({"do": "retry", "within": within.to_string(), "steps": steps(inner)})
+        }
         StepAct::Auth { status, user, delay, actor } => json!({
             "do": "auth", "status": status, "user": user.as_ref().map(value), "delay": delay.as_ref().map(ToString::to_string), "for": actor,
         }),

@@ -99,6 +99,7 @@ fn collect(steps: &[Step], given: &mut BTreeSet<String>) {
                 given.insert(name.clone());
                 collect(steps, given);
             }
+            StepAct::Retry { steps, .. } => collect(steps, given),
             StepAct::Asks { .. } => bound_in(&step.to_string(), given),
             StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {}
         }

@@ -11,13 +11,13 @@ use super::{
 use crate::outcome::ClauseId;
 
 /// Words that start a line of their own and so cannot name an actor.
-pub(super) const RESERVED: [&str; 14] = [
-    "clause", "needs", "within", "manual", "let", "use", "wait", "repeat", "end", "auth", "target", "backend",
+pub(super) const RESERVED: [&str; 15] = [
+    "clause", "needs", "within", "manual", "let", "use", "wait", "repeat", "retry", "end", "auth", "target", "backend",
     "limits", "timing",
 ];
 
-/// How deep `repeat` may nest: two loops say all that a case should say.
-const REPEAT_DEPTH_MAX: usize = 4;
+/// How deep blocks may nest: two loops say all that a case should say.
+const BLOCK_DEPTH_MAX: usize = 4;
 
 /// What the parser needs to know about where a text stands.
 pub(super) struct Source<'a> {
@@ -145,7 +145,7 @@ fn words(c: &mut Cursor, what: &str, check: impl Fn(&Cursor, &str) -> Parsed<()>
     if found.is_empty() { Err(c.expected(what)) } else { Ok(found) }
 }
 
-/// Reads steps up to the end of the text, or to the `end` of a `repeat`.
+/// Reads steps up to the end of the text, or to the `end` of a block.
 fn steps(source: &Source, at: &mut usize, depth: usize) -> Parsed<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     while *at < source.lines.len() {
@@ -156,11 +156,15 @@ fn steps(source: &Source, at: &mut usize, depth: usize) -> Parsed<Vec<Step>> {
             continue;
         }
         if c.eat_word("end") {
-            return if depth == 0 { Err(c.error_at(0, "`end` without a `repeat`")) } else { Ok(steps) };
+            return if depth == 0 { Err(c.error_at(0, "`end` without a `repeat` or `retry`")) } else { Ok(steps) };
         }
         *at += spanned;
         if c.eat_word("repeat") {
             steps.push(repeat(source, c, line, at, depth)?);
+            continue;
+        }
+        if c.eat_word("retry") {
+            steps.push(retry(source, c, line, at, depth)?);
             continue;
         }
         step(source, &mut c, line, &mut steps)?;
@@ -172,24 +176,37 @@ fn steps(source: &Source, at: &mut usize, depth: usize) -> Parsed<Vec<Step>> {
         return Ok(steps);
     }
     let (c, _) = Cursor::over(source.file, &source.lines, source.lines.len().saturating_sub(1));
-    Err(c.error("expected `end` of a `repeat` before the end of the file"))
+    Err(c.error("expected `end` of a `repeat` or `retry` before the end of the file"))
 }
 
 fn repeat(source: &Source, mut c: Cursor, line: u32, at: &mut usize, depth: usize) -> Parsed<Step> {
-    if depth >= REPEAT_DEPTH_MAX {
-        return Err(c.error_at(0, "`repeat` nests too deep"));
-    }
     let name = variable(&mut c)?;
     c.blanks();
     let from = value(&mut c)?;
     c.expect("..")?;
     let to = value(&mut c)?;
+    Ok(Step { line, act: StepAct::Repeat { name, from, to, steps: block(source, &mut c, at, depth)? } })
+}
+
+fn retry(source: &Source, mut c: Cursor, line: u32, at: &mut usize, depth: usize) -> Parsed<Step> {
+    if !c.eat_word("within") {
+        return Err(c.expected("`within` and for how long"));
+    }
+    let within = span(&mut c)?;
+    Ok(Step { line, act: StepAct::Retry { within, steps: block(source, &mut c, at, depth)? } })
+}
+
+/// The steps up to the block's `end`, from behind its first line.
+fn block(source: &Source, c: &mut Cursor, at: &mut usize, depth: usize) -> Parsed<Vec<Step>> {
+    if depth >= BLOCK_DEPTH_MAX {
+        return Err(c.error_at(0, "blocks nest too deep"));
+    }
     if !c.at_end() {
         return Err(c.expected("the end of the line"));
     }
     let inner = steps(source, at, depth + 1)?;
     *at += 1;
-    Ok(Step { line, act: StepAct::Repeat { name, from, to, steps: inner } })
+    Ok(inner)
 }
 
 fn step(source: &Source, c: &mut Cursor, line: u32, steps: &mut Vec<Step>) -> Parsed<()> {

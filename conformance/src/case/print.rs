@@ -58,10 +58,11 @@ impl Display for StepAct {
             Self::Wait(span) => write!(f, "wait {span}"),
             Self::Repeat { name, from, to, steps } => {
                 writeln!(f, "repeat ${name} {from}..{to}")?;
-                for step in steps {
-                    step.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))?;
-                }
-                f.write_str("end")
+                block(f, steps)
+            }
+            Self::Retry { within, steps } => {
+                writeln!(f, "retry within {within}")?;
+                block(f, steps)
             }
             Self::Auth { status, user, delay, actor } => {
                 write!(f, "auth answers {status}")?;
@@ -77,6 +78,14 @@ impl Display for StepAct {
             Self::Asks { asked: Asked::Log, says, tail } => write!(f, "target logged {says}{tail}"),
         }
     }
+}
+
+/// The steps of a block, indented, and its `end`.
+fn block(f: &mut Formatter<'_>, steps: &[Step]) -> fmt::Result {
+    for step in steps {
+        step.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))?;
+    }
+    f.write_str("end")
 }
 
 fn expects(f: &mut Formatter<'_>, actor: &ActorName, mode: ExpectMode, group: &[Expected]) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! Walks through the steps of a case: one dispatcher for the world, one for the actors.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin};
+use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
 
 use tokio::time::Instant;
 
@@ -18,7 +18,10 @@ use crate::{
 /// More rounds than this are a mistake of the case.
 const ROUNDS_MAX: u64 = 100_000;
 
-/// A boxed step, because `repeat` makes steps recursive.
+/// How long `retry` waits before it tries again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// A boxed step, because blocks make steps recursive.
 type Boxed<'p> = Pin<Box<dyn Future<Output = Go> + Send + 'p>>;
 
 /// The users of a case, from its actors.
@@ -29,7 +32,7 @@ pub(super) fn users(steps: &[Step], found: &mut BTreeSet<String>) {
             StepAct::Actor { actor, .. } => {
                 found.insert(actor.user.clone());
             }
-            StepAct::Repeat { steps, .. } => users(steps, found),
+            StepAct::Repeat { steps, .. } | StepAct::Retry { steps, .. } => users(steps, found),
             StepAct::Wait(_)
             | StepAct::Auth { .. }
             | StepAct::Target { .. }
@@ -45,7 +48,7 @@ impl<'a> Player<'a> {
         for step in steps {
             match &step.act {
                 StepAct::Actor { actor, does } => self.stand_one(actor, does),
-                StepAct::Repeat { steps, .. } => self.stand(steps),
+                StepAct::Repeat { steps, .. } | StepAct::Retry { steps, .. } => self.stand(steps),
                 StepAct::Use { .. }
                 | StepAct::Wait(_)
                 | StepAct::Auth { .. }
@@ -115,6 +118,15 @@ impl<'a> Player<'a> {
                     self.steps(steps, site).await?;
                 }
                 Ok(())
+            }
+            StepAct::Retry { within, steps } => {
+                let until = Instant::now() + self.span(within)?;
+                loop {
+                    match self.steps(steps, site).await {
+                        Err(Stop::Failed(_)) if Instant::now() < until => tokio::time::sleep(RETRY_PAUSE).await,
+                        ended => return ended,
+                    }
+                }
             }
             StepAct::Auth { status, user, delay, actor } => {
                 self.script_auth(*status, user.as_ref(), delay.as_ref(), actor.as_deref())
