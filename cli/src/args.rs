@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use chatwright_server::transport::EngineKind;
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::exit::EXIT_CODES;
 
@@ -66,6 +70,10 @@ pub(crate) enum Identity {
     Open,
 }
 
+fn engines() -> impl TypedValueParser<Value = EngineKind> {
+    PossibleValuesParser::new(EngineKind::ALL.iter().map(|kind| kind.as_str())).try_map(|name| name.parse())
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  chatwright serve\n  chatwright serve --dialect rooms --dialect direct --port-base 7000\n  chatwright serve --config all.toml\n  chatwright serve --dialect rooms --config rooms.toml --identity open"
@@ -89,6 +97,9 @@ pub(crate) struct ServeArgs {
     /// Who says who a user is
     #[arg(long, value_enum)]
     pub(crate) identity: Option<Identity>,
+    /// What carries Socket.IO
+    #[arg(long, value_name = "NAME", value_parser = engines())]
+    pub(crate) engine: Option<EngineKind>,
     /// Which of its services `gateway` is in this process
     #[arg(long, value_parser = ["user", "message", "chat", "gateway", "all"])]
     pub(crate) role: Option<String>,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chatwright_server::{
     Config,
     listener::{ListenerLimits, StallRules},
-    transport::oxide::OxideRules,
+    transport::EngineRules,
 };
 use serde_json::{Value, json};
 use support::{Client, Got, PATIENCE, server};
@@ -62,7 +62,7 @@ fn quick_to_cut() -> Config {
     let stall = StallRules { write_deadline: Duration::from_millis(500), bytes_per_second_min: 1024 };
     Config {
         connections: ListenerLimits { stall, send_buffer_bytes: 16 * 1024, ..ListenerLimits::default() },
-        engine: OxideRules { frames_waiting_bytes_max: 256 * 1024, ..OxideRules::default() },
+        engine: EngineRules { frames_waiting_bytes_max: 256 * 1024, ..EngineRules::default() },
         ..server::config()
     }
 }
@@ -118,7 +118,7 @@ async fn the_session_id_is_shown_to_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_floods_is_ended_and_nothing_is_dropped_in_silence() {
-    let engine = OxideRules { events_waiting_max: 64, ..OxideRules::default() };
+    let engine = EngineRules { events_waiting_max: 64, ..EngineRules::default() };
     let server = server::with(Config { engine, ..server::config() }).await;
     let mut watcher = Client::in_room(server.address, "watcher", "room").await;
     let mut flooder = Client::in_room(server.address, "flooder", "room").await;
@@ -146,7 +146,7 @@ async fn who_floods_is_ended_and_nothing_is_dropped_in_silence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_every_namespace_or_is_refused_again_and_again_does_not_stay() {
-    let engine = OxideRules { connect_timeout: Duration::from_millis(300), ..OxideRules::default() };
+    let engine = EngineRules { connect_timeout: Duration::from_millis(300), ..EngineRules::default() };
     let server = server::with(Config { engine, ..server::config() }).await;
     let mut alice = Client::connect(server.address, "alice").await;
     alice.raw("41").await;

@@ -4,7 +4,7 @@ mod support;
 
 use std::{net::SocketAddr, time::Duration};
 
-use chatwright_server::{Config, transport::oxide::OxideRules};
+use chatwright_server::{Config, transport::EngineRules};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use support::{Client, Got, server};
@@ -108,7 +108,7 @@ async fn a_poller_and_a_websocket_talk_to_each_other_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_poller_who_does_not_poll_is_cut_off_and_its_session_is_over() {
-    let engine = OxideRules { frames_waiting_max: 20, ..OxideRules::default() };
+    let engine = EngineRules { frames_waiting_max: 20, ..EngineRules::default() };
     let server = server::with(Config { engine, ..server::config() }).await;
     let mut alice = Client::in_room(server.address, "alice", "room").await;
     let lazy = Poller::connect(server.address, "lazy").await;
@@ -132,7 +132,7 @@ async fn a_poller_who_does_not_poll_is_cut_off_and_its_session_is_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgraded_session_goes_on_and_is_cut_at_its_websocket() {
-    let engine = OxideRules { frames_waiting_bytes_max: 64 * 1024, ..OxideRules::default() };
+    let engine = EngineRules { frames_waiting_bytes_max: 64 * 1024, ..EngineRules::default() };
     let mut config = Config { engine, ..server::config() };
     config.connections.send_buffer_bytes = 16 * 1024;
     let server = server::with(config).await;

@@ -105,6 +105,9 @@ fn overrule(config: &mut Config, args: &ServeArgs) {
     if let Some(host) = args.host {
         config.set_ip(host);
     }
+    if let Some(kind) = args.engine {
+        config.engine_kind = kind;
+    }
     match args.identity {
         Some(Identity::Token) => config.identity = IdentityMode::Token,
         Some(Identity::Open) => config.identity = IdentityMode::Open,

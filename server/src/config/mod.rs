@@ -35,7 +35,7 @@ use crate::{
     auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules},
     chat,
     listener::ListenerLimits,
-    transport::oxide::OxideRules,
+    transport::{EngineKind, EngineRules},
 };
 
 /// Everything that one server is told.
@@ -66,7 +66,9 @@ pub struct Config {
     /// How long a room's messages are kept after its newest one.
     pub history_ttl: Duration,
     /// Clocks and bounds of Socket.IO.
-    pub engine: OxideRules,
+    pub engine: EngineRules,
+    /// What carries Socket.IO.
+    pub engine_kind: EngineKind,
     /// Bounds of connections and of HTTP heads.
     pub connections: ListenerLimits,
     /// The largest body of a REST request.
@@ -225,6 +227,7 @@ impl Config {
             grace: Duration::from_secs(10),
             history_ttl: Duration::from_secs(7 * 24 * 3600),
             engine,
+            engine_kind: EngineKind::default(),
             connections: ListenerLimits::default(),
             rest_body_bytes_max: 128 * 1024,
             drain,
@@ -272,13 +275,13 @@ impl Config {
 }
 
 /// The figures that a dialect's document has otherwise: where a token names its user, the clocks of its connections, the time for a stop.
-fn figures(dialect: &Dialect) -> (ClaimNames, OxideRules, Duration) {
-    let (names, engine, drain) = (ClaimNames::default(), OxideRules::default(), Duration::from_secs(10));
+fn figures(dialect: &Dialect) -> (ClaimNames, EngineRules, Duration) {
+    let (names, engine, drain) = (ClaimNames::default(), EngineRules::default(), Duration::from_secs(10));
     match dialect.name {
         "conversations" => {
             let user = ["id", "userId", "sub"].map(str::to_owned).to_vec();
             let (ping_interval, connect_timeout) = (Duration::from_secs(30), Duration::from_secs(5));
-            let engine = OxideRules { ping_interval, connect_timeout, ..engine };
+            let engine = EngineRules { ping_interval, connect_timeout, ..engine };
             (ClaimNames { user, ..names }, engine, Duration::from_secs(5))
         }
         _ => (names, engine, drain),

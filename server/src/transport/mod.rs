@@ -4,12 +4,14 @@
 //! encoded frames, and closes with a reason. Groups are not its business: the core's rooms know their listeners, because only there a
 //! listener that cannot take a frame is known by name and can be cut off.
 
+mod engine;
 pub mod frame;
 pub mod oxide;
 pub mod websocket;
 
 use std::fmt;
 
+pub use engine::{Engine, EngineKind, EngineRules, EngineService, UnknownEngine};
 pub use frame::Frame;
 
 /// Where the core puts what one connection shall read.

@@ -25,7 +25,6 @@ use crate::{
         mongodb::{MongoDirect, MongoLink},
         redis::RedisRoster,
     },
-    transport::oxide::Oxide,
 };
 
 /// The name of the listener for REST.
@@ -57,7 +56,7 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     let hub = Hub::start(rules, ports, hearing, metrics.clone());
     hub.renew().await; // known to the cluster before the first client comes
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
-    let engine = Oxide::new(dialect.path, config.engine, Arc::clone(&core), gate.clone(), metrics.clone());
+    let engine = foundation.engine(dialect.path, Arc::clone(&core));
     let socket = doors.rest(direct_socket_routes(Arc::clone(&hub)));
     let socket = socket.merge(doors.engine(dialect.path, engine.service()));
     let rest = doors.rest(direct_rest_routes(hub, gate));

@@ -31,7 +31,7 @@ use crate::{
         mongodb::{MongoAccounts, MongoLink, MongoRoomMessages},
         redis::{RedisHistoryCache, RedisMessages, RedisRoster},
     },
-    transport::oxide::Oxide,
+    transport::Engine,
 };
 
 /// How long a cached list lives at most: the bound of staleness if the cache could not be told of a message.
@@ -107,7 +107,7 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
         parts.message = Some(message_routes(Arc::new(histories), gate.clone()));
     }
     if role.plays(Role::Chat) {
-        let engine = Oxide::new(gateway::DIALECT.path, config.engine, Arc::clone(&core), gate.clone(), metrics.clone());
+        let engine = foundation.engine(gateway::DIALECT.path, Arc::clone(&core));
         let sockets = doors.engine(gateway::DIALECT.path, engine.service());
         parts.chat = Some((chat_routes(Arc::clone(&core)), sockets));
         parts.engine = Some(engine);
@@ -121,7 +121,7 @@ struct Parts {
     user: Option<Router>,
     message: Option<Router>,
     chat: Option<(Router, Router)>,
-    engine: Option<Oxide>,
+    engine: Option<Engine>,
 }
 
 /// What each listener serves. A process that plays one service has one listener.

@@ -29,7 +29,7 @@ use crate::{
     metrics::Metrics,
     redis_link::BadRedis,
     store::{mongodb::BadMongo, postgres::BadPostgres},
-    transport::{EndReason, oxide::Oxide},
+    transport::{EndReason, Engine},
 };
 
 /// Of the time for a drain, the part in which connections end by themselves; the rest is for the store and for cutting what is left.
@@ -46,7 +46,7 @@ const SOCKET: &str = "socket";
 pub struct Server {
     core: Arc<dyn Core>,
     hub: Option<Arc<chat::rooms::Hub>>,
-    engine: Option<Oxide>,
+    engine: Option<Engine>,
     listeners: Vec<(&'static str, Serving)>,
     admin: Option<Serving>,
     secret: Option<Secret>,
@@ -97,13 +97,21 @@ struct Foundation<'a> {
     signing_secret: Option<Secret>,
 }
 
+impl Foundation<'_> {
+    /// The configured Socket.IO engine, before this core.
+    fn engine(&self, path: &'static str, core: Arc<dyn Core>) -> Engine {
+        let Self { config, gate, metrics, .. } = self;
+        Engine::new(config.engine_kind, path, config.engine, core, gate.clone(), metrics.clone())
+    }
+}
+
 /// What a dialect's wiring makes.
 struct Assembled {
     core: Arc<dyn Core>,
     /// For whoever looks at `rooms` from inside the process.
     hub: Option<Arc<chat::rooms::Hub>>,
     /// The Socket.IO engine, for dialects that have one.
-    engine: Option<Oxide>,
+    engine: Option<Engine>,
     /// What each listener serves; [`SOCKET`] is one of them.
     routes: Vec<(&'static str, Router)>,
 }

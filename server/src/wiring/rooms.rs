@@ -25,7 +25,6 @@ use crate::{
         mongodb::{MongoArchive, MongoLink},
         redis::{RedisMessages, RedisRoster},
     },
-    transport::oxide::Oxide,
 };
 
 /// What instances in one process share instead of Redis.
@@ -57,7 +56,7 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
     hub.renew().await; // known to the cluster before the first client comes
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
-    let engine = Oxide::new(rooms::DIALECT.path, config.engine, Arc::clone(&core), gate.clone(), metrics.clone());
+    let engine = foundation.engine(rooms::DIALECT.path, Arc::clone(&core));
     let rest = doors.rest(rooms_routes(Arc::clone(&hub), gate.clone(), config.rest_body_bytes_max));
     let routes = rest.merge(doors.engine(rooms::DIALECT.path, engine.service()));
     Ok(Assembled { core, hub: Some(hub), engine: Some(engine), routes: vec![(SOCKET, routes)] })

@@ -18,7 +18,6 @@ use crate::{
         InstanceId,
         sessions::{SessionStore, failover::Failover, memory::MemorySessions, redis::RedisSessions},
     },
-    transport::oxide::Oxide,
 };
 
 /// What instances in one process share instead of Redis.
@@ -35,12 +34,12 @@ impl Shared {
 }
 
 pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Result<Assembled, StartError> {
-    let Foundation { config, gate, doors, metrics, .. } = foundation;
+    let Foundation { config, doors, metrics, .. } = foundation;
     let (ports, deliveries) = ports(config, shared)?;
     let rules = Rules { identity: config.identity, limits: config.limits, clocks: config.clocks, grace: config.grace };
     let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone()).await;
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
-    let engine = Oxide::new(DIALECT.path, config.engine, core, gate.clone(), metrics.clone());
+    let engine = foundation.engine(DIALECT.path, core);
     let routes = doors.rest(sessions_routes(Arc::clone(&hub))).merge(doors.engine(DIALECT.path, engine.service()));
     Ok(Assembled { core: hub, hub: None, engine: Some(engine), routes: vec![(SOCKET, routes)] })
 }

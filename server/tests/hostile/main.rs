@@ -17,7 +17,7 @@ use std::{
 use chatwright_server::{
     Config,
     listener::{ListenerLimits, StallRules},
-    transport::oxide::OxideRules,
+    transport::EngineRules,
 };
 use serde_json::json;
 use support::{
@@ -50,12 +50,12 @@ fn config() -> Config {
             send_buffer_bytes: 32 * 1024,
             ..ListenerLimits::default()
         },
-        engine: OxideRules {
+        engine: EngineRules {
             ping_interval: short,
             ping_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(2), // honest clients need that much when the machine does other things as well
             upgrade_timeout: Duration::from_secs(1),
-            ..OxideRules::default()
+            ..EngineRules::default()
         },
         ..server::config()
     }

@@ -11,7 +11,7 @@ use socketioxide::{
 use tokio::sync::{Mutex, oneshot};
 
 use super::{
-    OxideRules,
+    EngineRules,
     inbound::{Funnel, Queue, Queued},
     outbound::OxideSink,
     session::{Session, Sessions},
@@ -34,7 +34,7 @@ pub(super) struct Door {
     pub(super) core: Arc<dyn Core>,
     pub(super) gate: Gate,
     pub(super) metrics: Metrics,
-    pub(super) rules: OxideRules,
+    pub(super) rules: EngineRules,
     pub(super) sessions: Arc<Sessions>,
 }
 

@@ -16,6 +16,7 @@ use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler as _};
 
 pub use service::OxideService;
 
+use super::EngineRules;
 use crate::{auth::Gate, chat::Core, metrics::Metrics};
 use handshake::Door;
 use service::Elsewhere;
@@ -26,48 +27,6 @@ const NAMESPACE: &str = "/";
 
 /// Sockets are closed one after the other by the engine; a peer that does not read must not hold up the others for longer than this.
 const ENGINE_CLOSE_MAX: Duration = Duration::from_secs(2);
-
-/// Clocks and bounds of the engine: plain data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OxideRules {
-    /// Time between two pings.
-    pub ping_interval: Duration,
-    /// How long the answer to a ping may take.
-    pub ping_timeout: Duration,
-    /// How long a client may stay outside of every namespace.
-    pub connect_timeout: Duration,
-    /// How long the move from polling to WebSocket may take.
-    pub upgrade_timeout: Duration,
-    /// Bytes of one packet, over whatever transport: a text of 4,096 characters, escaped in JSON, and some ids fit many times over.
-    pub packet_bytes_max: usize,
-    /// Binary attachments of one packet; no dialect here has any, and a stranger's are bounded.
-    pub attachments_max: usize,
-    /// Events of one client that wait for their turn; more is a flood.
-    pub events_waiting_max: usize,
-    /// The same in bytes.
-    pub events_waiting_bytes_max: usize,
-    /// Frames that wait for one client to read; more is a slow consumer.
-    pub frames_waiting_max: usize,
-    /// The same in bytes: a history of fifty long messages is one frame.
-    pub frames_waiting_bytes_max: u64,
-}
-
-impl Default for OxideRules {
-    fn default() -> Self {
-        Self {
-            ping_interval: Duration::from_secs(25),
-            ping_timeout: Duration::from_secs(60),
-            connect_timeout: Duration::from_secs(10),
-            upgrade_timeout: Duration::from_secs(10),
-            packet_bytes_max: 100_000,
-            attachments_max: 10,
-            events_waiting_max: 8192,
-            events_waiting_bytes_max: 4 << 20,
-            frames_waiting_max: 8192,
-            frames_waiting_bytes_max: 8 << 20,
-        }
-    }
-}
 
 /// The engine at work.
 #[derive(Clone)]
@@ -85,7 +44,7 @@ impl fmt::Debug for Oxide {
 impl Oxide {
     /// An engine that serves `path` (without a final slash) and hands its connections to the core.
     #[must_use]
-    pub fn new(path: &'static str, rules: OxideRules, core: Arc<dyn Core>, gate: Gate, metrics: Metrics) -> Self {
+    pub fn new(path: &'static str, rules: EngineRules, core: Arc<dyn Core>, gate: Gate, metrics: Metrics) -> Self {
         let parser = ParserConfig::common()
             .max_incoming_binaries(rules.attachments_max)
             .max_incoming_binary_buf_size(rules.packet_bytes_max)

@@ -15,7 +15,7 @@ use socketioxide::{TransportType, extract::SocketRef, service::SocketIoService};
 use tower::Service as _;
 
 use super::{
-    OxideRules,
+    EngineRules,
     service::{Elsewhere, own_request},
 };
 use crate::{
@@ -132,7 +132,7 @@ impl Session {
 }
 
 impl Sessions {
-    pub(super) fn new(path: &'static str, rules: OxideRules, engine: Engine) -> Arc<Self> {
+    pub(super) fn new(path: &'static str, rules: EngineRules, engine: Engine) -> Arc<Self> {
         let idle_max = rules.ping_interval + rules.ping_timeout + rules.connect_timeout;
         Arc::new(Self { path, idle_max, engine, by_sid: Mutex::default() })
     }

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, routing::any};
 use chatwright_protocol::dialects::AppPacket;
 
-use super::oxide::OxideRules;
+use super::EngineRules;
 use crate::{auth::Gate, chat::Core, metrics::Metrics};
 
 /// Clocks and bounds of the carrier: plain data.
@@ -32,9 +32,9 @@ pub struct WebSocketRules {
     pub frames_waiting_bytes_max: u64,
 }
 
-impl From<OxideRules> for WebSocketRules {
+impl From<EngineRules> for WebSocketRules {
     /// The settings of both carriers have the same names.
-    fn from(rules: OxideRules) -> Self {
+    fn from(rules: EngineRules) -> Self {
         Self {
             auth_timeout: rules.connect_timeout,
             ping_interval: rules.ping_interval,

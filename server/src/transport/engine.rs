@@ -1,0 +1,155 @@
+//! The Socket.IO engines as one: chosen by configuration, interchangeable, with the same clocks and bounds.
+
+use std::{
+    convert::Infallible,
+    str::FromStr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{body::Body, response::Response};
+use futures_util::future::BoxFuture;
+use http::Request;
+use tower::Service;
+
+use super::oxide::{Oxide, OxideService};
+use crate::{auth::Gate, chat::Core, metrics::Metrics};
+
+/// Which engine carries Socket.IO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum EngineKind {
+    /// The ecosystem's.
+    #[default]
+    Socketioxide,
+}
+
+impl EngineKind {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Socketioxide];
+
+    /// Its name in configurations.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Socketioxide => "socketioxide",
+        }
+    }
+}
+
+/// There is no engine of this name. The words name those that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{} is expected", EngineKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or "))]
+pub struct UnknownEngine;
+
+impl FromStr for EngineKind {
+    type Err = UnknownEngine;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEngine> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name).ok_or(UnknownEngine)
+    }
+}
+
+/// Clocks and bounds of the engine: plain data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineRules {
+    /// Time between two pings.
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take.
+    pub ping_timeout: Duration,
+    /// How long a client may stay outside of every namespace.
+    pub connect_timeout: Duration,
+    /// How long the move from polling to WebSocket may take.
+    pub upgrade_timeout: Duration,
+    /// Bytes of one packet, over whatever transport: a text of 4,096 characters, escaped in JSON, and some ids fit many times over.
+    pub packet_bytes_max: usize,
+    /// Binary attachments of one packet; no dialect here has any, and a stranger's are bounded.
+    pub attachments_max: usize,
+    /// Events of one client that wait for their turn; more is a flood.
+    pub events_waiting_max: usize,
+    /// The same in bytes.
+    pub events_waiting_bytes_max: usize,
+    /// Frames that wait for one client to read; more is a slow consumer.
+    pub frames_waiting_max: usize,
+    /// The same in bytes: a history of fifty long messages is one frame.
+    pub frames_waiting_bytes_max: u64,
+}
+
+impl Default for EngineRules {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            upgrade_timeout: Duration::from_secs(10),
+            packet_bytes_max: 100_000,
+            attachments_max: 10,
+            events_waiting_max: 8192,
+            events_waiting_bytes_max: 4 << 20,
+            frames_waiting_max: 8192,
+            frames_waiting_bytes_max: 8 << 20,
+        }
+    }
+}
+
+/// An engine at work. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Engine {
+    /// See [`EngineKind::Socketioxide`].
+    Socketioxide(Oxide),
+}
+
+impl Engine {
+    /// An engine that serves `path` (without a final slash) and hands its connections to the core.
+    #[must_use]
+    pub fn new(
+        kind: EngineKind,
+        path: &'static str,
+        rules: EngineRules,
+        core: Arc<dyn Core>,
+        gate: Gate,
+        metrics: Metrics,
+    ) -> Self {
+        match kind {
+            EngineKind::Socketioxide => Self::Socketioxide(Oxide::new(path, rules, core, gate, metrics)),
+        }
+    }
+
+    /// The service that answers everything below the engine's path.
+    #[must_use]
+    pub fn service(&self) -> EngineService {
+        match self {
+            Self::Socketioxide(oxide) => EngineService::Socketioxide(oxide.service()),
+        }
+    }
+
+    /// Closes all clients' connections, in good order as far as they read.
+    pub async fn close(&self) {
+        match self {
+            Self::Socketioxide(oxide) => oxide.close().await,
+        }
+    }
+}
+
+/// An engine's service. Cheap to clone.
+#[derive(Clone)]
+pub enum EngineService {
+    /// See [`EngineKind::Socketioxide`].
+    Socketioxide(OxideService),
+}
+
+impl Service<Request<Body>> for EngineService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match self {
+            Self::Socketioxide(service) => service.call(request),
+        }
+    }
+}
