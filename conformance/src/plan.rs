@@ -123,6 +123,7 @@ fn leaves_transport_open(steps: &[Step]) -> bool {
         | StepAct::Wait(_)
         | StepAct::Auth { .. }
         | StepAct::Target { .. }
+        | StepAct::Listens { .. }
         | StepAct::Asks { .. }
         | StepAct::Backend { .. } => false,
     })
@@ -145,6 +146,7 @@ fn estimate(steps: &[Step], stage: &Stage) -> Duration {
             StepAct::Use { .. }
             | StepAct::Auth { .. }
             | StepAct::Target { .. }
+            | StepAct::Listens { .. }
             | StepAct::Asks { .. }
             | StepAct::Backend { .. } => Duration::ZERO,
         })
@@ -164,6 +166,7 @@ fn explicit_patience(case: &Case, stage: &Stage) -> Duration {
         | StepAct::Auth { .. }
         | StepAct::Target { .. }
         | StepAct::Asks { .. }
+        | StepAct::Listens { .. }
         | StepAct::Backend { .. } => Duration::ZERO,
     };
     let steps: Duration = case.steps.iter().map(of_step).sum();

@@ -282,6 +282,7 @@ fn marked(steps: &[Step], found: &mut Vec<(ClauseId, Option<u32>)>) {
             | StepAct::Wait(_)
             | StepAct::Auth { .. }
             | StepAct::Target { .. }
+            | StepAct::Listens { .. }
             | StepAct::Backend { .. } => {}
         }
     }

@@ -10,8 +10,9 @@ use std::{
 use chatwright_conformance::{
     outcome::{CaseReport, Failure, Phase, Verdict},
     run::{RunConfig, RunError},
-    target::{Action, BoxFuture, Control, ControlError, Done, Subject},
+    target::{Action, AskError, BoxFuture, Control, ControlError, Done, Published, Subject},
 };
+use serde_json::json;
 use toy::{judge, judge_json, try_controlled, try_run};
 
 fn failure(report: &CaseReport) -> &Failure {
@@ -278,6 +279,33 @@ impl Control for Diary {
     fn last_lines(&self, _: &Subject) -> Vec<String> {
         Vec::new()
     }
+    fn listen<'a>(&'a self, _: &'a Subject, channel: &'a str) -> BoxFuture<'a, Result<Published, AskError>> {
+        let (sender, published) = tokio::sync::mpsc::channel(1);
+        let channel = channel.to_owned();
+        tokio::spawn(async move {
+            for text in ["one", r#"{"n": 2}"#] {
+                let _ = sender.send(json!({"channel": channel, "text": text})).await;
+            }
+        });
+        Box::pin(std::future::ready(Ok(published)))
+    }
+}
+
+#[tokio::test]
+async fn what_is_published_where_a_case_listens_is_kept_in_order_and_looked_at_until_it_matches() {
+    let judged = |look: &str| {
+        let steps = format!("backend redis listens \"a\"\nbackend redis listens \"b\"\nbackend redis heard {look}");
+        format!("# A case.\nclause toy/1.1\nneeds backend=redis\n{steps} within 500ms\n")
+    };
+    let kept = judged(r#"[* {"channel": "a", "text": "one"}, {"channel": "b", "text": {"n": 2}}]"#);
+    let not_more = judged(r#"[@any, @any, @any]"#);
+    let too_early = "# A case.\nclause toy/1.1\nneeds backend=redis\nbackend redis heard []\n";
+    let cases = [("kept", kept.as_str()), ("not-more", not_more.as_str()), ("too-early", too_early)];
+    let control: Arc<dyn Control> = Arc::new(Diary::default());
+    let report = try_controlled(&cases, "", RunConfig::default(), Some(control)).await.expect("it runs");
+    let verdicts: Vec<_> = report.cases.iter().map(|case| case.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Pass, Verdict::Fail, Verdict::NotRun], "{:#?}", report.cases);
+    assert!(failure(&report.cases[1]).got.contains(r#""text": {"n": 2}"#), "{:?}", report.cases[1].failure);
 }
 
 #[tokio::test]

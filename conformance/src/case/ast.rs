@@ -102,7 +102,15 @@ pub enum StepAct {
         /// What to do.
         verb: WorldVerb,
     },
-    /// `backend NAME asked QUESTION says PATTERN`, `target logged PATTERN`: asked again until it is so, or the deadline has passed.
+    /// `backend NAME listens CHANNEL`: from here on what is published there is kept for `heard`.
+    Listens {
+        /// `redis`, ...
+        backend: String,
+        /// Which channels, in the words of the backend.
+        channel: Payload,
+    },
+    /// `backend NAME asked QUESTION says PATTERN`, `backend NAME heard PATTERN`, `target logged PATTERN`: asked again until it is so, or
+    /// the deadline has passed.
     Asks {
         /// Whom, and what.
         asked: Asked,
@@ -122,6 +130,11 @@ pub enum Asked {
         name: String,
         /// Such as `HGETALL key`.
         question: Payload,
+    },
+    /// What was published where the case listens to this backend, as an array of `{channel, text}`.
+    Heard {
+        /// `redis`, ...
+        backend: String,
     },
     /// What the instances have printed lately, as an array of lines.
     Log,

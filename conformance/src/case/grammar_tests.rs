@@ -82,6 +82,10 @@ retry within 5s
 end
 auth answers 503 user={"id": "x"} delay=50ms for=alice
 target restarts 2
+backend redis listens "chat:*:read"
+backend redis asked "GET ${room}" says null §rooms/1.1
+backend redis heard [* {"channel": "chat:a:read", "text": @any}] within 3s
+target logged [* ~"x"]
 backend redis pauses"#;
 
 #[test]

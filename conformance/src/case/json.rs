@@ -71,9 +71,13 @@ fn step(of: &Step) -> Json {
                 Asked::Backend { name, question } => {
                     json!({"do": "ask", "backend": name, "question": payload(question)})
                 }
+                Asked::Heard { backend } => json!({"do": "ask", "heard": backend}),
                 Asked::Log => json!({"do": "ask", "log": true}),
             };
             joined(joined(whom, json!({"says": pattern(says)})), tail(end))
+        }
+        StepAct::Listens { backend, channel } => {
+            json!({"do": "listen", "backend": backend, "channel": payload(channel)})
         }
         StepAct::Backend { name, verb } => json!({"do": "backend", "verb": verb.to_string(), "name": name}),
     };

@@ -101,7 +101,11 @@ fn collect(steps: &[Step], given: &mut BTreeSet<String>) {
             }
             StepAct::Retry { steps, .. } => collect(steps, given),
             StepAct::Asks { .. } => bound_in(&step.to_string(), given),
-            StepAct::Wait(_) | StepAct::Auth { .. } | StepAct::Target { .. } | StepAct::Backend { .. } => {}
+            StepAct::Wait(_)
+            | StepAct::Auth { .. }
+            | StepAct::Target { .. }
+            | StepAct::Listens { .. }
+            | StepAct::Backend { .. } => {}
         }
     }
 }

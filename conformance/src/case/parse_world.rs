@@ -53,6 +53,14 @@ pub(super) fn world(source: &Source, c: &mut Cursor) -> Parsed<Option<StepAct>> 
             c.blanks();
             return asks(source, c, Asked::Backend { name, question }).map(Some);
         }
+        if c.eat_word("heard") {
+            c.blanks();
+            return asks(source, c, Asked::Heard { backend: name }).map(Some);
+        }
+        if c.eat_word("listens") {
+            c.blanks();
+            return Ok(Some(StepAct::Listens { backend: name, channel: payload_word(c)? }));
+        }
         StepAct::Backend { name, verb: verb(c)? }
     } else {
         return Ok(None);

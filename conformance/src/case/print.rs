@@ -75,6 +75,10 @@ impl Display for StepAct {
             Self::Asks { asked: Asked::Backend { name, question }, says, tail } => {
                 write!(f, "backend {name} asked {question} says {says}{tail}")
             }
+            Self::Listens { backend, channel } => write!(f, "backend {backend} listens {channel}"),
+            Self::Asks { asked: Asked::Heard { backend }, says, tail } => {
+                write!(f, "backend {backend} heard {says}{tail}")
+            }
             Self::Asks { asked: Asked::Log, says, tail } => write!(f, "target logged {says}{tail}"),
         }
     }

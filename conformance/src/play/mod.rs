@@ -143,6 +143,8 @@ struct Player<'a> {
     added: BTreeMap<String, Vec<String>>,
     /// What control has left stopped, killed or paused.
     disturbed: BTreeMap<Subject, crate::target::Action>,
+    /// What was published where the case listens, by backend.
+    heard: BTreeMap<String, probe::Heard>,
     /// The auth stub was told what to say to these; `None`: to everybody.
     scripted: BTreeSet<Option<String>>,
     /// The line that is being played.
@@ -187,6 +189,7 @@ impl<'a> Player<'a> {
             rng: ChaCha8Rng::seed_from_u64(seed),
             added: BTreeMap::new(),
             disturbed: BTreeMap::new(),
+            heard: BTreeMap::new(),
             scripted: BTreeSet::new(),
             line: 1,
         }

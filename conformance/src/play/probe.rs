@@ -1,21 +1,40 @@
-//! Probes: what a backend holds or an instance has printed, asked again until it is as expected or the deadline has passed.
+//! Probes: what a backend holds or publishes and an instance has printed, asked again until it is as expected or the deadline has passed.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use serde_json::Value as Json;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Blame, Go, Player, Site, Stop};
 use crate::{
-    case::{Asked, Bindings, Pattern, Step, Tail, clipped, eval_text, match_pattern},
+    case::{Asked, Bindings, Pattern, Payload, Step, Tail, clipped, eval_text, match_pattern},
     datum::Datum,
-    target::{AskError, Control, Subject},
+    target::{AskError, BoxFuture, Control, Published, Subject},
 };
 
 /// What a server writes behind a confirmation is there soon; asking more often costs more than it shows.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// A backend that takes longer to answer one question is not there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of what was heard the newest are kept: far more than a case can mean.
+const HEARD_MAX: usize = 10_000;
+
+/// What was published at a backend since the case listens there.
+#[derive(Default)]
+pub(super) struct Heard {
+    sources: Vec<Published>,
+    texts: VecDeque<Json>,
+}
+
+impl Heard {
+    fn take_in(&mut self) -> Json {
+        for source in &mut self.sources {
+            self.texts.extend(std::iter::from_fn(|| source.try_recv().ok()));
+        }
+        self.texts.drain(..self.texts.len().saturating_sub(HEARD_MAX));
+        self.texts.iter().cloned().collect()
+    }
+}
 
 impl Player<'_> {
     pub(super) async fn ask(&mut self, asked: &Asked, (says, tail): (&Pattern, &Tail), step: &Step, site: &Site) -> Go {
@@ -51,23 +70,48 @@ impl Player<'_> {
         }
     }
 
+    /// Returns when nothing that is published from now on can be missed.
+    pub(super) async fn listen(&mut self, backend: &str, channel: &Payload, step: &Step) -> Go {
+        let Some(control) = self.stage.target.control.clone() else {
+            return Err(Stop::Unplayable("nothing here can be listened to: chatwright did not start it".to_owned()));
+        };
+        self.recorder.note("", &step.to_string(), Some(step.line));
+        let channel = eval_text(channel, &self.names).map_err(Stop::Unplayable)?;
+        let subject = Subject::Backend(backend.to_owned());
+        let source = bounded(backend, control.listen(&subject, &channel)).await?;
+        let source = source.map_err(|reason| Stop::Unplayable(format!("cannot listen to {backend}: {reason}")))?;
+        self.heard.entry(backend.to_owned()).or_default().sources.push(source);
+        Ok(())
+    }
+
     /// One look; the inner error is what an answer could not be had for.
-    async fn look(&self, control: &dyn Control, asked: &Asked) -> Go<Result<Json, String>> {
+    async fn look(&mut self, control: &dyn Control, asked: &Asked) -> Go<Result<Json, String>> {
         let (name, question) = match asked {
             Asked::Log => {
                 let lines = self.stage.target.instances().iter();
                 let lines = lines.flat_map(|instance| control.last_lines(&Subject::Instance(instance.number)));
                 return Ok(Ok(lines.map(Json::String).collect()));
             }
+            Asked::Heard { backend } => {
+                let Some(heard) = self.heard.get_mut(backend) else {
+                    return Err(Stop::Unplayable(format!("`backend {backend} listens CHANNEL` has to come first")));
+                };
+                return Ok(Ok(heard.take_in()));
+            }
             Asked::Backend { name, question } => (name, eval_text(question, &self.names).map_err(Stop::Unplayable)?),
         };
         let subject = Subject::Backend(name.clone());
-        match timeout(ANSWER_TIMEOUT, control.ask(&subject, &question)).await {
-            Ok(Ok(answer)) => Ok(Ok(answer)),
-            Ok(Err(AskError::Unable)) => Err(Stop::Unplayable(format!("nothing here can ask the backend {name}"))),
-            Ok(Err(AskError::Failed(reason))) => Ok(Err(reason)),
-            Err(_) => Ok(Err(format!("no answer within {ANSWER_TIMEOUT:?}"))),
-        }
+        bounded(name, control.ask(&subject, &question)).await
+    }
+}
+
+/// The inner error is what an answer could not be had for.
+async fn bounded<T>(backend: &str, answer: BoxFuture<'_, Result<T, AskError>>) -> Go<Result<T, String>> {
+    match timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(Ok(answer)) => Ok(Ok(answer)),
+        Ok(Err(AskError::Unable)) => Err(Stop::Unplayable(format!("nothing here can ask the backend {backend}"))),
+        Ok(Err(AskError::Failed(reason))) => Ok(Err(reason)),
+        Err(_) => Ok(Err(format!("no answer within {ANSWER_TIMEOUT:?}"))),
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn users(steps: &[Step], found: &mut BTreeSet<String>) {
             StepAct::Wait(_)
             | StepAct::Auth { .. }
             | StepAct::Target { .. }
+            | StepAct::Listens { .. }
             | StepAct::Asks { .. }
             | StepAct::Backend { .. } => {}
         }
@@ -53,6 +54,7 @@ impl<'a> Player<'a> {
                 | StepAct::Wait(_)
                 | StepAct::Auth { .. }
                 | StepAct::Target { .. }
+                | StepAct::Listens { .. }
                 | StepAct::Asks { .. }
                 | StepAct::Backend { .. } => {}
             }
@@ -134,6 +136,7 @@ impl<'a> Player<'a> {
             StepAct::Target { verb, instance } => {
                 self.control(crate::target::Subject::Instance(*instance as usize), *verb, step).await
             }
+            StepAct::Listens { backend, channel } => self.listen(backend, channel, step).await,
             StepAct::Asks { asked, says, tail } => self.ask(asked, (says, tail), step, site).await,
             StepAct::Backend { name, verb } => {
                 self.control(crate::target::Subject::Backend(name.clone()), *verb, step).await

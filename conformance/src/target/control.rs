@@ -3,6 +3,8 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+use tokio::sync::mpsc;
+
 /// A future in a box, so that `Control` can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -122,7 +124,19 @@ pub trait Control: Send + Sync {
     ) -> BoxFuture<'a, Result<serde_json::Value, AskError>> {
         Box::pin(std::future::ready(Err(AskError::Unable)))
     }
+
+    /// Listens to what is published at a subject, from its answer on until the receiver is dropped or the subject ends: for probes.
+    /// `channel` names channels in the subject's own words; what comes is `{"channel": ..., "text": ...}`.
+    ///
+    /// # Errors
+    /// [`AskError::Unable`] for a subject that is not its own or publishes nothing, else [`AskError::Failed`].
+    fn listen<'a>(&'a self, _subject: &'a Subject, _channel: &'a str) -> BoxFuture<'a, Result<Published, AskError>> {
+        Box::pin(std::future::ready(Err(AskError::Unable)))
+    }
 }
+
+/// What is published where somebody listens. Its sender waits while it is full.
+pub type Published = mpsc::Receiver<serde_json::Value>;
 
 /// Several controls as one: the first that can do it does it.
 #[derive(Clone, Default)]
@@ -164,6 +178,18 @@ impl Control for Controls {
         Box::pin(async move {
             for part in &self.parts {
                 match part.ask(subject, question).await {
+                    Err(AskError::Unable) => {}
+                    answer @ (Ok(_) | Err(AskError::Failed(_))) => return answer,
+                }
+            }
+            Err(AskError::Unable)
+        })
+    }
+
+    fn listen<'a>(&'a self, subject: &'a Subject, channel: &'a str) -> BoxFuture<'a, Result<Published, AskError>> {
+        Box::pin(async move {
+            for part in &self.parts {
+                match part.listen(subject, channel).await {
                     Err(AskError::Unable) => {}
                     answer @ (Ok(_) | Err(AskError::Failed(_))) => return answer,
                 }

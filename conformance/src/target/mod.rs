@@ -28,7 +28,7 @@ pub(crate) use self::place::read_text;
 pub use self::{
     adapt::{Adapt, Ids, SplitEvent},
     address::Address,
-    control::{Action, AskError, BoxFuture, Control, ControlError, Controls, Done, Subject},
+    control::{Action, AskError, BoxFuture, Control, ControlError, Controls, Done, Published, Subject},
     duration::{parse_duration, show_duration},
     file::{
         Auth, BackendName, CatchUp, Confirm, History, Identity, InstanceTemplate, KnownFailing, Limits, Order, Ready,

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chatwright_conformance::target::{Action, AskError, BackendName, BoxFuture, Control, ControlError, Done, Subject};
+use chatwright_conformance::target::{
+    Action, AskError, BackendName, BoxFuture, Control, ControlError, Done, Published, Subject,
+};
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt,
     bollard::{models::PortBinding, query_parameters::KillContainerOptionsBuilder},
@@ -49,6 +51,11 @@ pub(super) trait Service: Send + Sync + fmt::Debug {
 
     /// What it answers to a question in its own language, as plain data; the words of an error are its own.
     fn ask<'a>(&'a self, address: SocketAddr, question: &'a str) -> BoxFuture<'a, Result<serde_json::Value, String>>;
+
+    /// What is published on these channels from the answer on; `None` where nothing is published.
+    fn listen<'a>(&'a self, _: SocketAddr, _channel: &'a str) -> Option<BoxFuture<'a, Result<Published, String>>> {
+        None
+    }
 }
 
 /// One running service.
@@ -247,6 +254,14 @@ impl Control for Container {
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         Box::pin(async move { self.service.ask(address, question).await.map_err(AskError::Failed) })
+    }
+
+    fn listen<'a>(&'a self, subject: &'a Subject, channel: &'a str) -> BoxFuture<'a, Result<Published, AskError>> {
+        let is_own = *subject == Subject::Backend(self.service().to_owned());
+        match is_own.then(|| self.service.listen(self.address(), channel)).flatten() {
+            Some(listening) => Box::pin(async move { listening.await.map_err(AskError::Failed) }),
+            None => Box::pin(std::future::ready(Err(AskError::Unable))),
+        }
     }
 }
 
