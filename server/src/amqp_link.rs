@@ -8,7 +8,8 @@ use std::{
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind, PublisherConfirm,
     options::{
-        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+        BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
+        QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
@@ -21,6 +22,9 @@ const PERSISTENT: u8 = 2;
 
 /// For how long a broker that could not be reached is not asked again: otherwise everybody who publishes would wait for the time limit.
 const SILENCE: Duration = Duration::from_millis(250);
+
+/// Deliveries that a consumer holds at once.
+pub(crate) const UNDER_WAY_MAX: u16 = 1;
 
 /// The longest name and routing key that AMQP can carry.
 const SHORT_BYTES_MAX: usize = 255;
@@ -120,8 +124,11 @@ impl AmqpLink {
     /// # Errors
     /// It is away, too slow, or says no.
     pub async fn ping(&self) -> Result<(), AmqpError> {
-        let usable = async { self.usable(&mut *self.open.lock().await).await.map(|_| ()) };
-        tokio::time::timeout(self.timeout, usable).await.unwrap_or_else(|_| Err(too_slow()))
+        let answered = async {
+            let channel = self.usable(&mut *self.open.lock().await).await?;
+            answers(&channel).await
+        };
+        tokio::time::timeout(self.timeout, answered).await.unwrap_or_else(|_| Err(too_slow()))
     }
 
     /// A connection and a channel of one's own, with everything declared: for a consumer, who must not wait behind publishers.
@@ -190,6 +197,12 @@ impl AmqpLink {
         }
         Ok(())
     }
+}
+
+/// Whether the broker answers over this channel now: an open connection alone says nothing of a broker that hangs. The question changes
+/// nothing.
+pub(crate) async fn answers(channel: &Channel) -> Result<(), AmqpError> {
+    Ok(channel.basic_qos(UNDER_WAY_MAX, BasicQosOptions::default()).await?)
 }
 
 async fn publish(

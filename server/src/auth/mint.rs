@@ -1,7 +1,9 @@
 //! Makes tokens that [`super::jwt`] accepts: for `chatwright token`, for bots and for tests.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use super::jwt::JwtRules;
 
 /// What a token shall say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +28,37 @@ pub struct MintError(#[from] jsonwebtoken::errors::Error);
 /// # Errors
 /// [`MintError`] if the library refuses the secret.
 pub fn mint(secret: &[u8], request: &TokenRequest) -> Result<String, MintError> {
+    mint_for(&JwtRules::new(secret), request)
+}
+
+/// The same for a verifier with these rules: with the issuer and the audience that it asks for, and with the fields also where it looks for
+/// them.
+///
+/// # Errors
+/// [`MintError`] if the library refuses the secret.
+pub fn mint_for(rules: &JwtRules, request: &TokenRequest) -> Result<String, MintError> {
     let TokenRequest { user, name, email, expires_at_ms } = request;
-    let claims = json!({
+    let name = name.as_ref().unwrap_or(user);
+    let email = email.clone().unwrap_or_else(|| format!("{user}@example.test"));
+    let mut claims = json!({
         "sub": user,
         "id": user,
         "userId": user,
-        "username": name.as_ref().unwrap_or(user),
-        "email": email.clone().unwrap_or_else(|| format!("{user}@example.test")),
+        "username": name,
+        "email": email,
         "exp": expires_at_ms / 1000,
     });
-    Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))?)
+    let mut say = |claim: Option<&str>, value: &str| {
+        if let Some(claim) = claim {
+            claims[claim] = Value::from(value);
+        }
+    };
+    // Of claims that a configuration gives one name the id counts: it comes last.
+    say(rules.names.email.first().map(String::as_str), &email);
+    say(rules.names.name.first().map(String::as_str), name);
+    say(rules.names.user.first().map(String::as_str), user);
+    for (claim, wanted) in [("iss", &rules.issuer), ("aud", &rules.audience)] {
+        say(wanted.as_ref().map(|_| claim), wanted.as_deref().unwrap_or_default());
+    }
+    Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&rules.secret))?)
 }

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, future::BoxFuture};
 use lapin::{
     Acker, Channel, Connection, Consumer,
     message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions},
+    options::{BasicAckOptions, BasicConsumeOptions, BasicRejectOptions},
     types::FieldTable,
 };
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use super::{
     queue::{Pending, PersistFeed, PersistQueue, Settled},
 };
 use crate::{
-    amqp_link::{AmqpError, AmqpLink, Publication, Topology},
+    amqp_link::{AmqpError, AmqpLink, Publication, Topology, answers},
     config::Secret,
 };
 
@@ -88,6 +88,7 @@ impl PersistQueue for RabbitmqQueue {
 /// The consuming end: one delivery at a time, acknowledged by hand.
 pub struct RabbitmqFeed {
     link: AmqpLink,
+    timeout: Duration,
     open: tokio::sync::Mutex<Option<(Connection, Consumer)>>,
     hand: Mutex<Hand>,
     tags: AtomicU64,
@@ -111,7 +112,7 @@ impl RabbitmqFeed {
     #[must_use]
     pub fn new(url: Secret, timeout: Duration) -> Self {
         let link = link(url, "chatwright gateway: messages", timeout);
-        Self { link, open: tokio::sync::Mutex::default(), hand: Mutex::default(), tags: AtomicU64::default() }
+        Self { link, timeout, open: tokio::sync::Mutex::default(), hand: Mutex::default(), tags: AtomicU64::default() }
     }
 
     fn hand(&self) -> MutexGuard<'_, Hand> {
@@ -120,7 +121,7 @@ impl RabbitmqFeed {
 
     async fn consume(&self) -> Result<(Connection, Consumer), AmqpError> {
         let (connection, channel) = self.link.connect().await?;
-        channel.basic_qos(1, BasicQosOptions::default()).await?;
+        answers(&channel).await?; // sets how many deliveries are under way, too
         let options = BasicConsumeOptions::default();
         let consumer = channel.basic_consume(QUEUE.into(), "".into(), options, FieldTable::default()).await?;
         *self.hand() = Hand { channel: Some(channel), delivery: None };
@@ -194,9 +195,12 @@ impl PersistFeed for RabbitmqFeed {
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), NotTaken>> {
-        let connected = self.hand().channel.as_ref().is_some_and(|channel| channel.status().connected());
-        let answer = if connected { Ok(()) } else { Err(NotTaken("the queue is not connected".to_owned())) };
-        Box::pin(std::future::ready(answer))
+        let channel = self.hand().channel.clone().filter(|channel| channel.status().connected());
+        Box::pin(async move {
+            let channel = channel.ok_or_else(|| NotTaken("the queue is not connected".to_owned()))?;
+            let answer = tokio::time::timeout(self.timeout, answers(&channel)).await;
+            answer.map_err(|_| NotTaken("no answer in time".to_owned()))?.map_err(not_taken)
+        })
     }
 
     fn technology(&self) -> &'static str {

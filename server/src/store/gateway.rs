@@ -84,26 +84,47 @@ pub trait Archive: Send + Sync {
     fn technology(&self) -> &'static str;
 }
 
+/// A time in which the cache has not been emptied as a whole: what was read from the archive in one era is not taken in another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Era(pub String);
+
+/// What a reader finds in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// The list of the room; `None`: a miss.
+    pub page: Option<Page>,
+    /// When he looked: shown again when he fills in what he has read meanwhile.
+    pub era: Era,
+}
+
 /// The newest messages of rooms, kept for a while where reading is cheap. Cache-aside: whoever misses reads the archive and fills.
 ///
 /// The race that this must not lose: a reader misses and reads the archive; a message is stored and the room cleared; then the slow
 /// reader fills in the list that he read before it. Everybody after him would be told an older list than was seen already. So each room
 /// has a *floor*, the highest sequence that anybody has seen: a list below it is not taken, and raising it clears the list.
 ///
+/// A cache that was away has missed messages: its lists may be older than what was read from the archive meanwhile. So they can be
+/// forgotten all at once; readers who were under way then fill in nothing.
+///
 /// Promises of every adapter:
 /// - *Never backwards*: after [`raise`](Self::raise) to n or [`fill`](Self::fill) with n returned `Ok`, no `read` returns a list below n.
+/// - *Eras*: after [`forget_all`](Self::forget_all) returned `Ok`, no `read` returns a list of an earlier era, and none is taken.
+/// - *Failures show*: no call is made again behind the caller's back. One that fails says that the cache may have missed something.
 /// - *Atomicity*: each call takes effect as a whole.
-/// - *Expiry*: a list is forgotten after the cache's time to live; a floor lives longer than any reader takes.
-/// - *Time*: each call answers within a bounded time. An error is a miss for readers.
+/// - *Expiry*: a list is forgotten after the cache's time to live; a floor lives longer than any reader takes; an era has no end.
+/// - *Time*: each call answers within a bounded time.
 pub trait HistoryCache: Send + Sync {
-    /// The list of a room; `None`: a miss.
-    fn read<'a>(&'a self, room: &'a RoomId) -> StoreFuture<'a, Option<Page>>;
+    /// What is there of a room.
+    fn read<'a>(&'a self, room: &'a RoomId) -> StoreFuture<'a, Looked>;
 
-    /// Offers a list that was just read from the archive; an older one than is known is not taken.
-    fn fill<'a>(&'a self, room: &'a RoomId, page: &'a Page) -> StoreFuture<'a, ()>;
+    /// Offers a list that was read from the archive since the cache was looked at in this era; an older one than is known is not taken.
+    fn fill<'a>(&'a self, room: &'a RoomId, page: &'a Page, era: &'a Era) -> StoreFuture<'a, ()>;
 
     /// Says that the room has a message of this sequence: an older list is forgotten.
     fn raise<'a>(&'a self, room: &'a RoomId, sequence: u64) -> StoreFuture<'a, ()>;
+
+    /// Begins a new era: all lists are forgotten.
+    fn forget_all(&self) -> StoreFuture<'_, ()>;
 
     /// Whether the cache answers now.
     fn ping(&self) -> StoreFuture<'_, ()>;

@@ -11,7 +11,7 @@ use futures_util::future::ready;
 
 use super::{
     StoreError, StoreFuture,
-    gateway::{Account, AccountStore, Archive, HistoryCache, Page, Registration},
+    gateway::{Account, AccountStore, Archive, Era, HistoryCache, Looked, Page, Registration},
 };
 
 /// How many accounts are kept; more are refused as if the store were away. Bounds the memory of a server that anybody may register at.
@@ -141,7 +141,13 @@ impl Archive for MemoryArchive {
 #[derive(Debug)]
 pub struct MemoryCache {
     ttl: Duration,
-    rooms: Mutex<HashMap<RoomId, Cached>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    era: u64,
+    rooms: HashMap<RoomId, Cached>,
 }
 
 #[derive(Debug, Default)]
@@ -154,43 +160,60 @@ impl MemoryCache {
     /// An empty cache whose lists live so long.
     #[must_use]
     pub fn new(ttl: Duration) -> Self {
-        Self { ttl, rooms: Mutex::default() }
+        Self { ttl, kept: Mutex::default() }
     }
 
-    fn with<T>(&self, room: &RoomId, change: impl FnOnce(&mut Cached) -> T) -> T {
-        let mut rooms = self.rooms.lock().expect("no code panics while it holds the rooms");
-        if rooms.len() >= CACHE_ROOMS_MAX && !rooms.contains_key(room) {
-            rooms.clear(); // a floor without a list matters only to a reader who is under way now; his list lives for one ttl
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().expect("no code panics while it holds the lists")
+    }
+}
+
+impl Kept {
+    fn era(&self) -> Era {
+        Era(self.era.to_string())
+    }
+
+    fn cached(&mut self, room: &RoomId) -> &mut Cached {
+        if self.rooms.len() >= CACHE_ROOMS_MAX && !self.rooms.contains_key(room) {
+            self.rooms.clear(); // a floor without a list matters only to a reader who is under way now: of another era, he fills in nothing
+            self.era += 1;
         }
-        change(rooms.entry(room.clone()).or_default())
+        self.rooms.entry(room.clone()).or_default()
     }
 }
 
 impl HistoryCache for MemoryCache {
-    fn read<'a>(&'a self, room: &'a RoomId) -> StoreFuture<'a, Option<Page>> {
-        let rooms = self.rooms.lock().expect("no code panics while it holds the rooms");
-        let list = rooms.get(room).and_then(|cached| cached.list.as_ref());
-        let fresh = list.filter(|(_, since)| since.elapsed() < self.ttl).map(|(page, _)| page.clone());
-        Box::pin(ready(Ok(fresh)))
+    fn read<'a>(&'a self, room: &'a RoomId) -> StoreFuture<'a, Looked> {
+        let kept = self.kept();
+        let list = kept.rooms.get(room).and_then(|cached| cached.list.as_ref());
+        let page = list.filter(|(_, since)| since.elapsed() < self.ttl).map(|(page, _)| page.clone());
+        Box::pin(ready(Ok(Looked { page, era: kept.era() })))
     }
 
-    fn fill<'a>(&'a self, room: &'a RoomId, page: &'a Page) -> StoreFuture<'a, ()> {
-        self.with(room, |cached| {
+    fn fill<'a>(&'a self, room: &'a RoomId, page: &'a Page, era: &'a Era) -> StoreFuture<'a, ()> {
+        let mut kept = self.kept();
+        if kept.era() == *era {
+            let cached = kept.cached(room);
             if page.latest >= cached.floor {
-                cached.floor = page.latest;
-                cached.list = Some((page.clone(), Instant::now()));
+                *cached = Cached { floor: page.latest, list: Some((page.clone(), Instant::now())) };
             }
-        });
+        }
         Box::pin(ready(Ok(())))
     }
 
     fn raise<'a>(&'a self, room: &'a RoomId, sequence: u64) -> StoreFuture<'a, ()> {
-        self.with(room, |cached| {
-            if sequence > cached.floor {
-                cached.floor = sequence;
-                cached.list = None;
-            }
-        });
+        let mut kept = self.kept();
+        let cached = kept.cached(room);
+        if sequence > cached.floor {
+            *cached = Cached { floor: sequence, list: None };
+        }
+        Box::pin(ready(Ok(())))
+    }
+
+    fn forget_all(&self) -> StoreFuture<'_, ()> {
+        let mut kept = self.kept();
+        kept.era += 1;
+        kept.rooms.values_mut().for_each(|cached| cached.list = None);
         Box::pin(ready(Ok(())))
     }
 

@@ -11,7 +11,7 @@ use crate::{
     bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
     chat::{
         Core,
-        gateway::{Accounts, ConfirmedMessages, Histories, Persister, Services, object_id},
+        gateway::{Accounts, ConfirmedMessages, Histories, NewestMessages, Persister, Services, object_id},
         rooms::{Hub, Ports, Rules, Speaker},
     },
     config::{Config, RedisConfig, Role},
@@ -76,7 +76,7 @@ const RECENT: Retention = Retention { history_messages_max: RECENT_MESSAGES_MAX,
 struct Stores {
     accounts: Arc<dyn AccountStore>,
     archive: Arc<dyn Archive>,
-    cache: Arc<dyn HistoryCache>,
+    cache: Arc<NewestMessages>,
     queue: Arc<dyn PersistQueue>,
     feed: Arc<dyn PersistFeed>,
 }
@@ -97,14 +97,14 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     let core: Arc<dyn Core> = Services::start(chat, persister);
     let mut parts = Parts { user: None, message: None, chat: None, engine: None };
     if role.plays(Role::User) {
-        let secret = foundation.signing_secret.clone().ok_or(StartError::SigningSecret)?;
-        let accounts = Arc::new(Accounts::new(Arc::clone(&stores.accounts), secret));
+        let tokens = foundation.tokens.clone().ok_or(StartError::SigningSecret)?;
+        let accounts = Arc::new(Accounts::new(Arc::clone(&stores.accounts), tokens));
         parts.user = Some(user_routes(accounts, config.rest_body_bytes_max));
     }
     if role.plays(Role::Message) {
         let (archive, cache) = (Arc::clone(&stores.archive), Arc::clone(&stores.cache));
         let histories = Histories { archive, cache, limits: config.limits, metrics: metrics.clone() };
-        parts.message = Some(message_routes(Arc::new(histories), gate.clone()));
+        parts.message = Some(message_routes(Arc::new(histories), Arc::clone(&stores.feed), gate.clone()));
     }
     if role.plays(Role::Chat) {
         let engine = foundation.engine(gateway::DIALECT.path, Arc::clone(&core));
@@ -182,7 +182,7 @@ async fn stores(config: &Config, shared: &Shared) -> Result<Stores, StartError> 
         }
         None => (Arc::new(shared.queue.clone()), Arc::new(shared.queue.feed())),
     };
-    Ok(Stores { accounts, archive, cache, queue, feed })
+    Ok(Stores { accounts, archive, cache: Arc::new(NewestMessages::new(cache)), queue, feed })
 }
 
 async fn chat(foundation: &Foundation<'_>, shared: &Shared, stores: &Stores) -> Result<Arc<Hub>, StartError> {
@@ -191,6 +191,7 @@ async fn chat(foundation: &Foundation<'_>, shared: &Shared, stores: &Stores) -> 
         dialect: &gateway::DIALECT,
         identity: config.identity,
         speaker: Speaker::Payload,
+        text_field: "text",
         message_id: || MessageId::from(object_id()),
         limits: config.limits,
         clocks: config.clocks,

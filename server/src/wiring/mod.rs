@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     auth::{
-        Gate, Verifier,
+        ClaimNames, Gate, Verifier,
         grpc::{BadGrpcAddress, GrpcVerifier},
         jwt::{JwtRules, JwtVerifier},
         service::{BadServiceAddress, ServiceVerifier},
@@ -93,8 +93,8 @@ struct Foundation<'a> {
     gate: Gate,
     doors: Doors,
     metrics: Metrics,
-    /// What tokens are signed with, for services that give them out; `None` where somebody else verifies them.
-    signing_secret: Option<Secret>,
+    /// What tokens must fulfil, for services that give them out; `None` where somebody else verifies them.
+    tokens: Option<JwtRules>,
 }
 
 impl Foundation<'_> {
@@ -185,7 +185,7 @@ impl Server {
                 origin_required: config.origin_required,
             },
             metrics: metrics.clone(),
-            signing_secret: signing_secret(&config.verifier, secret.as_ref()),
+            tokens: tokens(&config.verifier, secret.as_ref()),
             config: &config,
         };
         let assembled = match config.dialect.name {
@@ -290,13 +290,17 @@ fn open(name: &'static str, address: SocketAddr, config: &Config) -> Result<List
     }
 }
 
-/// What tokens of our own are signed with so that our own verifier takes them.
-fn signing_secret(verifier: &VerifierConfig, embedded: Option<&Secret>) -> Option<Secret> {
+/// What tokens of our own must fulfil so that our own verifier takes them.
+fn tokens(verifier: &VerifierConfig, embedded: Option<&Secret>) -> Option<JwtRules> {
     match verifier {
-        VerifierConfig::Embedded(_) => embedded.cloned(),
-        VerifierConfig::Jwt(rules) => String::from_utf8(rules.secret.clone()).ok().map(Secret::new),
+        VerifierConfig::Embedded(names) => embedded.map(|secret| embedded_rules(names, secret)),
+        VerifierConfig::Jwt(rules) => Some(rules.clone()),
         VerifierConfig::Service(_) | VerifierConfig::Grpc { .. } => None,
     }
+}
+
+fn embedded_rules(names: &ClaimNames, secret: &Secret) -> JwtRules {
+    JwtRules { names: names.clone(), ..JwtRules::new(secret.expose().as_bytes()) }
 }
 
 fn verifier(config: &VerifierConfig) -> Result<(Arc<dyn Verifier>, Option<Secret>), StartError> {
@@ -304,8 +308,7 @@ fn verifier(config: &VerifierConfig) -> Result<(Arc<dyn Verifier>, Option<Secret
     Ok(match config {
         VerifierConfig::Embedded(names) => {
             let secret = Secret::fresh();
-            let rules = JwtRules { names: names.clone(), ..JwtRules::new(secret.expose().as_bytes()) };
-            (Arc::new(JwtVerifier::new(rules, clock)), Some(secret))
+            (Arc::new(JwtVerifier::new(embedded_rules(names, &secret), clock)), Some(secret))
         }
         VerifierConfig::Jwt(rules) => (Arc::new(JwtVerifier::new(rules.clone(), clock)), None),
         VerifierConfig::Service(rules) => (Arc::new(ServiceVerifier::new(rules.clone(), clock)?), None),

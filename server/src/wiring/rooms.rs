@@ -49,6 +49,7 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
         dialect: &rooms::DIALECT,
         identity: config.identity,
         speaker: Speaker::Connection,
+        text_field: "message",
         message_id: || MessageId::from(Uuid::now_v7().to_string()),
         limits: config.limits,
         clocks: config.clocks,

@@ -5,6 +5,8 @@
 mod support;
 
 mod apart;
+mod cache;
 mod http;
 mod persist;
 mod ports;
+mod tokens;

@@ -8,7 +8,7 @@ use std::{
 
 use chatwright_protocol::vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId};
 use chatwright_server::{
-    chat::gateway::{Persister, object_id},
+    chat::gateway::{NewestMessages, Persister, object_id},
     events::{memory_queue::MemoryQueue, queue::PersistQueue as _},
     store::{
         StoreError, StoreFuture,
@@ -90,22 +90,25 @@ async fn an_archive_that_is_away_delays_messages_and_keeps_their_order() {
     for text in &sent {
         queue.publish(&message(&room, text)).await.unwrap();
     }
-    let persister =
-        Persister { feed: Arc::new(queue.feed()), archive: Arc::clone(&archive) as _, cache: Arc::clone(&cache) as _ };
+    let persister = Persister {
+        feed: Arc::new(queue.feed()),
+        archive: Arc::clone(&archive) as _,
+        cache: Arc::new(NewestMessages::new(Arc::clone(&cache) as _)),
+    };
     let stopping = CancellationToken::new();
     let worker = tokio::spawn(persister.run(stopping.clone()));
     assert_eq!(stored(&archive, &room, 10).await, sent);
     stopping.cancel();
     worker.await.unwrap();
     assert!(queue.dead_letters().is_empty(), "that an archive is away is nobody's fault");
-    assert_eq!(cache.read(&room).await, Ok(None));
+    assert_eq!(cache.read(&room).await.unwrap().page, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_never_be_stored_is_a_dead_letter_and_holds_nobody_up() {
     let (queue, room) = (MemoryQueue::default(), RoomId::from("lobby"));
     let archive = Arc::new(Failing { poison: "poison", ..Failing::default() });
-    let cache = Arc::new(MemoryCache::new(Duration::from_secs(60)));
+    let cache = Arc::new(NewestMessages::new(Arc::new(MemoryCache::new(Duration::from_secs(60)))));
     for text in ["before", "poison", "after"] {
         queue.publish(&message(&room, text)).await.unwrap();
     }
@@ -126,7 +129,7 @@ async fn a_worker_that_stops_leaves_its_message_to_the_next_one() {
     let away = (0..1000).map(|_| StoreError::Unavailable("away".to_owned())).collect();
     let archive = Arc::new(Failing { failures: Mutex::new(away), ..Failing::default() });
     let worker = |stopping: &CancellationToken| {
-        let cache = Arc::new(MemoryCache::new(Duration::from_secs(60)));
+        let cache = Arc::new(NewestMessages::new(Arc::new(MemoryCache::new(Duration::from_secs(60)))));
         let persister = Persister { feed: Arc::new(queue.feed()), archive: Arc::clone(&archive) as _, cache };
         tokio::spawn(persister.run(stopping.clone()))
     };

@@ -12,7 +12,10 @@ use uuid::Uuid;
 
 use super::object_id::object_id;
 use crate::{
-    auth::mint::{TokenRequest, mint},
+    auth::{
+        jwt::JwtRules,
+        mint::{TokenRequest, mint_for},
+    },
     clock,
     config::Secret,
     store::{
@@ -86,7 +89,7 @@ pub enum AccountRefusal {
 /// The accounts of one server.
 pub struct Accounts {
     store: Arc<dyn AccountStore>,
-    secret: Secret,
+    tokens: JwtRules,
     /// The hash of no password: compared with where there is no account, so that the answer takes as long.
     nobody: String,
     places: Semaphore,
@@ -94,16 +97,16 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Accounts in this store; tokens are signed with this secret.
+    /// Accounts in this store; tokens are made for a verifier with these rules.
     ///
     /// # Panics
     /// If the hash of a random text cannot be made, which its fixed parameters rule out.
     #[must_use]
-    pub fn new(store: Arc<dyn AccountStore>, secret: Secret) -> Self {
+    pub fn new(store: Arc<dyn AccountStore>, tokens: JwtRules) -> Self {
         let nobody = hash(&Uuid::new_v4().to_string()).expect("the default parameters are valid");
         Self {
             store,
-            secret,
+            tokens,
             nobody,
             places: Semaphore::new(HASHES_WAITING_MAX),
             running: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
@@ -183,7 +186,7 @@ impl Accounts {
             email: Some(account.email.clone()),
             expires_at_ms: clock::unix_ms().saturating_add(lifetime_ms),
         };
-        let token = mint(self.secret.expose().as_bytes(), &request).map_err(|problem| {
+        let token = mint_for(&self.tokens, &request).map_err(|problem| {
             tracing::error!(%problem, "no token can be signed");
             AccountRefusal::Unavailable
         })?;

@@ -9,16 +9,18 @@ use crate::{
     metrics::Metrics,
     store::{
         StoreError,
-        gateway::{Archive, HistoryCache, Page},
+        gateway::{Archive, Page},
     },
 };
+
+use super::newest::NewestMessages;
 
 /// Reads histories.
 pub struct Histories {
     /// All messages.
     pub archive: Arc<dyn Archive>,
     /// The newest ones of some rooms.
-    pub cache: Arc<dyn HistoryCache>,
+    pub cache: Arc<NewestMessages>,
     /// How many messages may be asked for, and how long an id may be.
     pub limits: Limits,
     /// Where hits and misses are counted.
@@ -59,22 +61,17 @@ impl Histories {
 
     /// Cache-aside. What is read from the archive is offered to the cache before anybody sees it: from then on the cache is not older.
     async fn newest(&self, room: &RoomId) -> Result<Vec<Message>, StoreError> {
-        match self.cache.read(room).await {
-            Ok(Some(page)) => {
-                self.note("hit", room);
-                return Ok(page.messages);
-            }
-            Ok(None) => self.note("miss", room),
-            Err(problem) => {
-                tracing::warn!(%problem, "the cache cannot be read");
-                self.note("error", room);
-            }
-        }
+        let looked = self.cache.read(room).await;
+        self.note(looked.as_ref().map_or("error", |it| if it.page.is_some() { "hit" } else { "miss" }), room);
+        let era = match looked.map(|looked| (looked.page, looked.era)) {
+            Some((Some(page), _)) => return Ok(page.messages),
+            Some((None, era)) => Some(era),
+            None => None,
+        };
         let page = self.archive.newest(room, self.limits.history_default, None).await?;
-        if page.latest > 0
-            && let Err(problem) = self.cache.fill(room, &page).await
-        {
-            tracing::warn!(%problem, "the cache cannot be filled");
+        match era {
+            Some(era) if page.latest > 0 => self.cache.fill(room, &page, &era).await,
+            Some(_) | None => (),
         }
         Ok(page.messages)
     }
@@ -87,10 +84,8 @@ impl Histories {
         before: Option<&MessageId>,
     ) -> Result<Vec<Message>, StoreError> {
         let Page { messages, latest } = self.archive.newest(room, limit, before).await?;
-        if latest > 0
-            && let Err(problem) = self.cache.raise(room, latest).await
-        {
-            tracing::warn!(%problem, "the cache was not told of a new message");
+        if latest > 0 {
+            self.cache.raise(room, latest).await;
         }
         Ok(messages)
     }

@@ -4,6 +4,7 @@
 mod accounts;
 mod confirmed;
 mod histories;
+mod newest;
 mod object_id;
 mod persist;
 
@@ -19,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use accounts::{AccountRefusal, Accounts, Credentials, SignedIn};
 pub use confirmed::ConfirmedMessages;
 pub use histories::{Histories, Question};
+pub use newest::NewestMessages;
 pub use object_id::object_id;
 pub use persist::Persister;
 
@@ -45,6 +47,7 @@ impl Services {
     pub fn start(chat: Option<Arc<Hub>>, persister: Option<Persister>) -> Arc<Self> {
         let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
         if let Some(persister) = persister {
+            tasks.spawn(Arc::clone(&persister.cache).tend(stopping.clone()));
             tasks.spawn(persister.run(stopping.clone()));
         }
         Arc::new(Self { chat, nobody: Registry::new(0), stopping, tasks })

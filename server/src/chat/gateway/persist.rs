@@ -3,17 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chatwright_protocol::vocabulary::Message;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     events::queue::{Pending, PersistFeed, Settled},
-    store::{
-        StoreError,
-        gateway::{Archive, HistoryCache},
-    },
+    store::{StoreError, gateway::Archive},
 };
+
+use super::newest::NewestMessages;
 
 /// The pause after the first failure to store; doubled after each further one.
 const RETRY_MIN: Duration = Duration::from_millis(50);
@@ -24,9 +22,6 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How often a message that the archive cannot make sense of is tried; then it is a dead letter. That the archive is away does not count.
 const NONSENSE_MAX: u32 = 5;
 
-/// How often the cache is told of a message before its list is left to expire: with the cache away nobody reads lists from it either.
-const RAISES_MAX: u32 = 3;
-
 /// Stores what the queue delivers.
 pub struct Persister {
     /// Where messages come from.
@@ -34,7 +29,7 @@ pub struct Persister {
     /// Where they go.
     pub archive: Arc<dyn Archive>,
     /// Who must forget older lists.
-    pub cache: Arc<dyn HistoryCache>,
+    pub cache: Arc<NewestMessages>,
 }
 
 impl Persister {
@@ -53,7 +48,7 @@ impl Persister {
         loop {
             match self.archive.insert(&pending.message).await {
                 Ok(sequence) => {
-                    self.raise(&pending.message, sequence).await;
+                    self.cache.raise(&pending.message.room, sequence).await;
                     return Settled::Stored;
                 }
                 Err(problem @ StoreError::Corrupt(_)) => {
@@ -69,16 +64,6 @@ impl Persister {
             }
             sleep(pause).await;
             pause = (pause * 2).min(RETRY_MAX);
-        }
-    }
-
-    async fn raise(&self, message: &Message, sequence: u64) {
-        for _ in 0..RAISES_MAX {
-            match self.cache.raise(&message.room, sequence).await {
-                Ok(()) => return,
-                Err(problem) => tracing::warn!(%problem, "the cache was not told of a new message"),
-            }
-            sleep(RETRY_MIN).await;
         }
     }
 }

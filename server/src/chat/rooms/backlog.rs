@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use super::Hub;
 use crate::store::{Attempt, Draft, StoreError};
 
-/// The messages that wait, oldest first. Beyond its bound a send is refused: that is the written policy.
+/// The messages that wait, oldest first. Beyond its bound a send is refused before anything is done: that is the written policy. What was
+/// under way to the store by then is still taken, one message of each connection at most: the store may have it.
 #[derive(Debug)]
 pub(super) struct Backlog {
     drafts_max: usize,
@@ -40,17 +41,18 @@ impl Backlog {
         self.waiting().per_room.contains_key(room)
     }
 
-    /// Remembers a message; `false` if there are too many.
-    pub(super) fn push(&self, draft: Draft) -> bool {
+    /// Whether no further message may begin.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= self.drafts_max
+    }
+
+    /// Remembers a message.
+    pub(super) fn push(&self, draft: Draft) {
         let mut waiting = self.waiting();
-        if waiting.drafts.len() >= self.drafts_max {
-            return false;
-        }
         *waiting.per_room.entry(draft.room.clone()).or_default() += 1;
         waiting.drafts.push_back(draft);
         drop(waiting);
         self.work.notify_one();
-        true
     }
 
     /// No more will come: the writer ends when it has written what there is.

@@ -71,6 +71,8 @@ pub struct Rules {
     pub identity: IdentityMode,
     /// Who speaks where identity is open.
     pub speaker: Speaker,
+    /// The dialect's name for the text of a message, for refusals.
+    pub text_field: &'static str,
     /// Makes the id of a message, in the dialect's shape.
     pub message_id: fn() -> MessageId,
     /// What clients may ask for.

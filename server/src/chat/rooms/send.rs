@@ -24,9 +24,12 @@ impl Hub {
     ) -> Result<Confirmation, Refusal> {
         self.check_message(&room, &text)?;
         self.check_member(connection, &room)?;
+        if self.backlog.is_full() {
+            return Err(Refusal::Unavailable); // before the store is asked: what it may have taken must not be refused any more
+        }
         let draft = self.draft(room, sender, text, kind);
         if self.backlog.holds(&draft.room) {
-            return self.take_on(connection, draft); // it must not overtake what the same room sent before
+            return Ok(self.take_on(connection, draft)); // it must not overtake what the same room sent before
         }
         match self.ports.messages.append(&draft, Attempt::First).await {
             Ok(position) => {
@@ -36,7 +39,7 @@ impl Hub {
             }
             Err(StoreError::Unavailable(problem)) => {
                 tracing::warn!(problem, "a message waits for the store");
-                self.take_on(connection, draft)
+                Ok(self.take_on(connection, draft))
             }
             Err(problem @ StoreError::Corrupt(_)) => Err(away(&problem)),
         }
@@ -74,26 +77,25 @@ impl Hub {
     }
 
     /// The store is away: tells the message to those who are here and remembers it.
-    fn take_on(&self, connection: &Connection, draft: Draft) -> Result<Confirmation, Refusal> {
-        if !self.backlog.push(draft.clone()) {
-            return Err(Refusal::Unavailable);
-        }
+    fn take_on(&self, connection: &Connection, draft: Draft) -> Confirmation {
+        self.backlog.push(draft.clone());
         if let Some(cell) = self.roster.cell(&draft.room) {
             let early = draft.clone().placed(crate::store::Position::default());
             if let Some(frame) = Frame::of(self.rules.dialect, &Event::Message(early.message)) {
                 cell.state().tell_early(&draft.id, &frame, connection.id());
             }
         }
-        Ok(Confirmation::Pending)
+        Confirmation::Pending
     }
 
     fn check_message(&self, room: &RoomId, text: &str) -> Result<(), Refusal> {
         self.check_room(room)?;
+        let field = self.rules.text_field;
         if text.chars().all(char::is_whitespace) {
-            return Err(Refusal::Invalid { field: "message", problem: "must not be blank" });
+            return Err(Refusal::Invalid { field, problem: "must not be blank" });
         }
         if text.chars().nth(self.rules.limits.text_characters_max).is_some() {
-            return Err(Refusal::Invalid { field: "message", problem: "is too long" });
+            return Err(Refusal::Invalid { field, problem: "is too long" });
         }
         Ok(())
     }

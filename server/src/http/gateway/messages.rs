@@ -18,25 +18,27 @@ use chatwright_protocol::{
 use http::{StatusCode, request::Parts};
 use serde::Deserialize;
 
-use super::health;
+use super::health::{self, CacheJson};
 use crate::{
     auth::{Gate, token::header_token},
     chat::gateway::{Histories, Question},
+    events::queue::PersistFeed,
     http::answer::Failure,
 };
 
 struct Messages {
     histories: Arc<Histories>,
+    feed: Arc<dyn PersistFeed>,
     gate: Gate,
 }
 
-pub(super) fn routes(histories: Arc<Histories>, gate: Gate) -> Router {
+pub(super) fn routes(histories: Arc<Histories>, feed: Arc<dyn PersistFeed>, gate: Gate) -> Router {
     Router::new()
         .route("/history/{room}", get(history))
         .route("/messages/history/{room}", get(history))
         .route("/health", get(healthy))
         .route("/messages/health", get(healthy))
-        .with_state(Arc::new(Messages { histories, gate }))
+        .with_state(Arc::new(Messages { histories, feed, gate }))
 }
 
 /// Whoever asks has shown a token, where tokens are asked for. Membership is not needed: rooms are open to whoever knows their name.
@@ -84,8 +86,14 @@ fn limit(text: &str) -> Result<usize, Failure> {
     Ok(if text.starts_with('-') { 0 } else { digits.parse().unwrap_or(usize::MAX) })
 }
 
+/// Without the archive nothing can be read, without the queue nothing new comes: both are needed. The cache is not.
 async fn healthy(State(messages): State<Arc<Messages>>) -> Response {
-    let archive = &messages.histories.archive;
-    let problem = archive.ping().await.err().map(|problem| problem.to_string());
-    health::answer("message-service", archive.technology(), problem.as_deref())
+    let (archive, feed) = (&messages.histories.archive, &messages.feed);
+    let (stored, fed) = tokio::join!(archive.ping(), feed.ping());
+    let problem = stored.err().map(|problem| (archive.technology(), problem.to_string()));
+    let problem = problem.or_else(|| fed.err().map(|problem| (feed.technology(), problem.to_string())));
+    let (store, cache_works) = messages.histories.cache.state();
+    let cache = CacheJson { store, status: if cache_works { "ok" } else { "unavailable" } };
+    let technology = problem.as_ref().map_or_else(|| archive.technology(), |(technology, _)| technology);
+    health::with_cache("message-service", technology, problem.as_ref().map(|(_, words)| words.as_str()), Some(cache))
 }

@@ -19,6 +19,7 @@ use crate::{
         Core,
         gateway::{Accounts, Histories},
     },
+    events::queue::PersistFeed,
 };
 
 pub(crate) use proxy::{Proxy, ProxyRules};
@@ -45,8 +46,8 @@ pub(crate) fn user_routes(accounts: Arc<Accounts>, body_bytes_max: usize) -> Rou
 }
 
 /// The routes of the message service.
-pub(crate) fn message_routes(histories: Arc<Histories>, gate: Gate) -> Router {
-    messages::routes(histories, gate)
+pub(crate) fn message_routes(histories: Arc<Histories>, feed: Arc<dyn PersistFeed>, gate: Gate) -> Router {
+    messages::routes(histories, feed, gate)
 }
 
 /// What the chat service has beside its sockets.

@@ -132,9 +132,12 @@ fn is_duplicate(problem: &Error) -> bool {
     }
 }
 
-/// Data that cannot be read will not get better by asking again; everything else may.
+/// Data that cannot be read, and a document that the server looked at and refused, will not get better by asking again; everything else may.
 fn judged(problem: &Error) -> StoreError {
     let words = problem.kind.to_string();
-    let is_corrupt = matches!(*problem.kind, ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. });
+    let is_corrupt = matches!(
+        *problem.kind,
+        ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } | ErrorKind::Write(WriteFailure::WriteError(_))
+    );
     if is_corrupt { StoreError::Corrupt(words) } else { StoreError::Unavailable(words) }
 }
