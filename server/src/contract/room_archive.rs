@@ -21,6 +21,7 @@ pub async fn room_archive_keeps_its_promises(archive: Arc<dyn Archive>) {
     archive.ping().await.expect("the archive is there");
     messages_are_read_in_the_order_of_their_positions(&*archive).await;
     what_is_kept_twice_is_there_once(&*archive).await;
+    what_is_kept_together_is_kept_beside_what_was_there(&*archive).await;
     an_event_waits_until_it_is_said_to_be_published(&*archive).await;
     odd_rooms_do_not_mix(&*archive).await;
     the_last_record_of_a_room_counts_and_messages_leave_it_alone(&*archive).await;
@@ -45,7 +46,7 @@ fn stored(room: &RoomId, generation: u64, sequence: u64) -> Stored {
 }
 
 async fn keep(archive: &dyn Archive, stored: &Stored) {
-    archive.keep(&Kept::Message(stored.clone())).await.expect("kept");
+    archive.keep(&[Kept::Message(stored.clone())]).await.expect("kept");
 }
 
 async fn messages_are_read_in_the_order_of_their_positions(archive: &dyn Archive) {
@@ -67,11 +68,29 @@ async fn what_is_kept_twice_is_there_once(archive: &dyn Archive) {
     let room = RoomId::from(fresh("twice"));
     let once = stored(&room, 1, 1);
     keep(archive, &once).await;
-    archive.published(&once.message.id).await.expect("published");
+    archive.published(std::slice::from_ref(&once.message.id)).await.expect("published");
     keep(archive, &once).await;
     assert_eq!(archive.before(&room, END, 10).await.expect("messages"), std::slice::from_ref(&once));
     let waiting = archive.unpublished(1000).await.expect("messages");
     assert!(!waiting.contains(&once), "the second time is no news");
+}
+
+async fn what_is_kept_together_is_kept_beside_what_was_there(archive: &dyn Archive) {
+    let (room, other) = (RoomId::from(fresh("together")), RoomId::from(fresh("beside")));
+    let all = [stored(&room, 1, 1), stored(&room, 1, 2), stored(&room, 1, 3), stored(&other, 1, 1)];
+    keep(archive, &all[1]).await;
+    let record = |kind| RoomRecord { room: room.clone(), kind, participants: vec![UserId::from("a")] };
+    let mut together: Vec<Kept> = all.iter().rev().cloned().map(Kept::Message).collect();
+    together.extend([Kept::Room(record(RoomKind::Group)), Kept::Room(record(RoomKind::Direct))]);
+    archive.keep(&together).await.expect("kept");
+    assert_eq!(archive.before(&room, END, 10).await.expect("messages"), all[..3]);
+    assert_eq!(archive.before(&other, END, 10).await.expect("messages"), all[3..]);
+    assert_eq!(archive.room(&room).await.expect("an answer"), Some(record(RoomKind::Direct)), "the later record");
+    let ids: Vec<MessageId> = all.iter().map(|stored| stored.message.id.clone()).collect();
+    archive.published(&ids).await.expect("published");
+    let waiting = archive.unpublished(1000).await.expect("messages");
+    assert!(waiting.iter().all(|stored| !ids.contains(&stored.message.id)), "all of them are published");
+    archive.keep(&[]).await.expect("nothing is nothing");
 }
 
 async fn an_event_waits_until_it_is_said_to_be_published(archive: &dyn Archive) {
@@ -84,8 +103,8 @@ async fn an_event_waits_until_it_is_said_to_be_published(archive: &dyn Archive) 
         all.into_iter().filter(|stored| stored.message.room == room).collect()
     };
     assert_eq!(waiting().await, [first.clone(), second.clone()], "in the order of the positions");
-    archive.published(&first.message.id).await.expect("published");
-    archive.published(&first.message.id).await.expect("twice is the same");
+    archive.published(std::slice::from_ref(&first.message.id)).await.expect("published");
+    archive.published(std::slice::from_ref(&first.message.id)).await.expect("twice is the same");
     assert_eq!(waiting().await, [second]);
 }
 
@@ -108,7 +127,7 @@ async fn the_last_record_of_a_room_counts_and_messages_leave_it_alone(archive: &
     let record = RoomRecord { room: room.clone(), kind: RoomKind::Direct, participants };
     let message = stored(&room, 1, 1);
     for _ in 0..2 {
-        archive.keep(&Kept::Room(record.clone())).await.expect("kept");
+        archive.keep(&[Kept::Room(record.clone())]).await.expect("kept");
         keep(archive, &message).await;
         assert_eq!(archive.room(&room).await.expect("an answer"), Some(record.clone()));
     }

@@ -28,8 +28,9 @@ pub enum Kept {
 /// - *Order*: messages are read in the order of their positions, whatever the order in which they were written.
 /// - *Time*: each call answers within a bounded time.
 pub trait Archive: Send + Sync {
-    /// Keeps a message or a room's record. A room's last message is the one with the highest position, in whatever order they come.
-    fn keep<'a>(&'a self, kept: &'a Kept) -> StoreFuture<'a, ()>;
+    /// Keeps messages and rooms' records; a later record of a room takes the place of an earlier one. A room's last message is the one with
+    /// the highest position, in whatever order they come. After an error some may be kept: all are to be kept again.
+    fn keep<'a>(&'a self, kept: &'a [Kept]) -> StoreFuture<'a, ()>;
 
     /// The newest `limit` messages of a room below a position, oldest first.
     fn before<'a>(&'a self, room: &'a RoomId, before: Position, limit: usize) -> StoreFuture<'a, Vec<Stored>>;
@@ -40,8 +41,8 @@ pub trait Archive: Send + Sync {
     /// Messages of which other services have not learned, in the order of their positions.
     fn unpublished(&self, limit: usize) -> StoreFuture<'_, Vec<Stored>>;
 
-    /// Other services have learned of this message.
-    fn published<'a>(&'a self, message: &'a MessageId) -> StoreFuture<'a, ()>;
+    /// Other services have learned of these messages.
+    fn published<'a>(&'a self, messages: &'a [MessageId]) -> StoreFuture<'a, ()>;
 
     /// Whether the archive answers now.
     fn ping(&self) -> StoreFuture<'_, ()>;
@@ -65,17 +66,19 @@ impl MemoryArchive {
 }
 
 impl Archive for MemoryArchive {
-    fn keep<'a>(&'a self, kept: &'a Kept) -> StoreFuture<'a, ()> {
+    fn keep<'a>(&'a self, kept: &'a [Kept]) -> StoreFuture<'a, ()> {
         let mut shelves = self.shelves();
-        match kept {
-            Kept::Message(stored) => {
-                let key = (stored.message.room.clone(), stored.position());
-                if shelves.messages.insert(key, stored.clone()).is_none() {
-                    shelves.pending.insert((stored.position(), stored.message.id.clone()));
+        for one in kept {
+            match one {
+                Kept::Message(stored) => {
+                    let key = (stored.message.room.clone(), stored.position());
+                    if shelves.messages.insert(key, stored.clone()).is_none() {
+                        shelves.pending.insert((stored.position(), stored.message.id.clone()));
+                    }
                 }
-            }
-            Kept::Room(record) => {
-                shelves.rooms.insert(record.room.clone(), record.clone());
+                Kept::Room(record) => {
+                    shelves.rooms.insert(record.room.clone(), record.clone());
+                }
             }
         }
         Box::pin(ready(Ok(())))
@@ -102,8 +105,8 @@ impl Archive for MemoryArchive {
         Box::pin(ready(Ok(pending)))
     }
 
-    fn published<'a>(&'a self, message: &'a MessageId) -> StoreFuture<'a, ()> {
-        self.shelves().pending.retain(|(_, pending)| pending != message);
+    fn published<'a>(&'a self, messages: &'a [MessageId]) -> StoreFuture<'a, ()> {
+        self.shelves().pending.retain(|(_, pending)| !messages.contains(pending));
         Box::pin(ready(Ok(())))
     }
 

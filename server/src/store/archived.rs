@@ -13,13 +13,14 @@ use std::{
     time::Duration,
 };
 
-use chatwright_protocol::vocabulary::RoomId;
+use chatwright_protocol::vocabulary::{MessageId, RoomId};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Attempt, Draft, History, InstanceId, MessageStore, Position, RoomRecord, StoreError, StoreFuture, Stored,
-    archive::Archive, redis::RedisMessages,
+    archive::{Archive, Kept},
+    redis::RedisMessages,
 };
 use crate::events::{EventSink, MessageSent};
 
@@ -194,22 +195,35 @@ async fn carry(shared: Arc<Shared>) {
 }
 
 async fn carry_all(shared: &Shared, entries: &[super::redis::Unarchived]) -> Result<(), StoreError> {
+    let mut readable = Vec::with_capacity(entries.len());
     for entry in entries {
-        let kept = match &entry.kept {
-            Ok(kept) => shared.archive.keep(kept).await,
-            Err(problem) => Err(problem.clone()),
-        };
-        match kept {
-            Ok(()) => {}
-            Err(problem @ StoreError::Unavailable(_)) => return Err(problem),
-            Err(problem @ StoreError::Corrupt(_)) => {
-                tracing::error!(%problem, "an entry cannot be kept for good and is given up; its room still has it");
-            }
+        match &entry.kept {
+            Ok(kept) => readable.push(kept.clone()),
+            Err(problem) => give_up(problem),
         }
+    }
+    match shared.archive.keep(&readable).await {
+        Err(StoreError::Corrupt(_)) => keep_each(&*shared.archive, &readable).await?,
+        kept => kept?,
     }
     shared.front.archived(entries).await?;
     shared.archived.notify_one();
     Ok(())
+}
+
+/// Keeps one by one what cannot be kept together, so that only the entry that is at fault is given up.
+async fn keep_each(archive: &dyn Archive, entries: &[Kept]) -> Result<(), StoreError> {
+    for entry in entries {
+        match archive.keep(std::slice::from_ref(entry)).await {
+            Err(problem @ StoreError::Corrupt(_)) => give_up(&problem),
+            kept => kept?,
+        }
+    }
+    Ok(())
+}
+
+fn give_up(problem: &StoreError) {
+    tracing::error!(%problem, "an entry cannot be kept for good and is given up; its room still has it");
 }
 
 /// Tells other services of the messages that the archive says they have not learned of.
@@ -232,14 +246,30 @@ async fn publish(shared: Arc<Shared>, events: Arc<dyn EventSink>) {
 async fn publish_some(shared: &Shared, events: &dyn EventSink) -> Result<usize, String> {
     let words = |problem: StoreError| problem.to_string();
     let messages = shared.archive.unpublished(BATCH).await.map_err(words)?;
-    for Stored { message, .. } in &messages {
+    let mut told = Vec::with_capacity(messages.len());
+    let outcome = offer_all(shared, events, &messages, &mut told).await;
+    if !told.is_empty() {
+        shared.archive.published(&told).await.map_err(words)?;
+    }
+    outcome.map(|()| messages.len())
+}
+
+/// Offers the events of these messages, in order, up to the first that is not taken; `told`: whose were.
+async fn offer_all(
+    shared: &Shared,
+    events: &dyn EventSink,
+    messages: &[Stored],
+    told: &mut Vec<MessageId>,
+) -> Result<(), String> {
+    let words = |problem: StoreError| problem.to_string();
+    for Stored { message, .. } in messages {
         let record = match shared.front.room(&message.room).await {
             Ok(Some(record)) => Some(record),
             Ok(None) | Err(_) => shared.archive.room(&message.room).await.map_err(words)?,
         };
         let event = MessageSent::of(message, record.as_ref());
         events.offer(&event).await.map_err(|problem| problem.to_string())?;
-        shared.archive.published(&message.id).await.map_err(words)?;
+        told.push(message.id.clone());
     }
-    Ok(messages.len())
+    Ok(())
 }

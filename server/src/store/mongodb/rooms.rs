@@ -3,6 +3,8 @@
 //! A message's record carries its event: `event` is `pending` until other services have learned of the message, then `published`. A message
 //! and its event are one document, so neither is ever there without the other, and no transaction is needed.
 
+use std::collections::BTreeMap;
+
 use chatwright_protocol::{
     dialects::rooms::wire::{kind_name, kind_of_name},
     vocabulary::{Member, Message, MessageId, RoomId, RoomKind, UserId},
@@ -61,13 +63,27 @@ impl MongoArchive {
         made.await.copied()
     }
 
-    async fn keep_message(&self, stored: &Stored) -> Result<(), StoreError> {
-        let document = self.message_document(stored);
-        // An earlier attempt may have written it: its answer was lost, or what it confirmed could not be struck off.
-        if self.link.unless_taken(self.messages().insert_one(document)).await?.is_none() {
-            tracing::debug!(message = %stored.message.id, "a message was in the archive already");
+    async fn keep_messages(&self, messages: &[&Stored]) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
         }
-        self.keep_last(stored).await
+        let documents = messages.iter().map(|stored| self.message_document(stored));
+        // Unordered: one that is there already keeps no other from being written. An earlier attempt may have written it: its answer was
+        // lost, or what it confirmed could not be struck off.
+        if self.link.unless_taken(self.messages().insert_many(documents).ordered(false)).await?.is_none() {
+            tracing::debug!(messages = messages.len(), "some messages were in the archive already");
+        }
+        let mut newest: BTreeMap<&RoomId, &Stored> = BTreeMap::new();
+        for stored in messages {
+            let last = newest.entry(&stored.message.room).or_insert(stored);
+            if stored.position() > last.position() {
+                *last = stored;
+            }
+        }
+        for stored in newest.into_values() {
+            self.keep_last(stored).await?;
+        }
+        Ok(())
     }
 
     /// Makes a message the last one of its room, unless a later one is.
@@ -136,13 +152,18 @@ impl MongoArchive {
 }
 
 impl Archive for MongoArchive {
-    fn keep<'a>(&'a self, kept: &'a Kept) -> StoreFuture<'a, ()> {
+    fn keep<'a>(&'a self, kept: &'a [Kept]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.index().await?;
-            match kept {
-                Kept::Message(stored) => self.keep_message(stored).await,
-                Kept::Room(record) => self.keep_room(record).await,
+            let messages =
+                kept.iter().filter_map(|one| if let Kept::Message(stored) = one { Some(stored) } else { None });
+            self.keep_messages(&messages.collect::<Vec<_>>()).await?;
+            for one in kept {
+                if let Kept::Room(record) = one {
+                    self.keep_room(record).await?;
+                }
             }
+            Ok(())
         })
     }
 
@@ -180,11 +201,12 @@ impl Archive for MongoArchive {
         })
     }
 
-    fn published<'a>(&'a self, message: &'a MessageId) -> StoreFuture<'a, ()> {
+    fn published<'a>(&'a self, messages: &'a [MessageId]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let filter = doc! { "messageId": message.as_str() };
+            let ids: Vec<&str> = messages.iter().map(MessageId::as_str).collect();
+            let filter = doc! { "messageId": { "$in": ids } };
             let update = doc! { "$set": { "event": "published" } };
-            self.link.bounded(self.messages().update_one(filter, update)).await.map(|_| ())
+            self.link.bounded(self.messages().update_many(filter, update)).await.map(|_| ())
         })
     }
 
