@@ -9,7 +9,7 @@ use crate::args::Global;
 /// Starts logging for a tool: quiet unless asked.
 pub(crate) fn start(global: &Global) {
     // A broker that is not up yet, or has no such queue, is told by who asked it.
-    with(global, if global.verbose == 0 { "warn,lapin=off" } else { louder(global) }, false);
+    with(global, if global.verbose == 0 { "warn,lapin=off,rskafka=off" } else { louder(global) }, false);
 }
 
 /// Starts logging for a server, which logs its life at `info` unless its configuration says otherwise.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::{
-    case::{Act, Amount, Case, ConnectOptions, Span, Step, StepAct, Transport, Value},
+    case::{Act, Amount, Case, ConnectOptions, Span, Step, StepAct, Tail, Transport, Value},
     dialect::Carrier,
     play::Stage,
     suite::tails,
@@ -55,6 +55,8 @@ pub(crate) fn wanted(filter: Option<&GlobSet>, name: &str) -> bool {
 
 /// Plans one case: once for each transport, if the transport is left open by it.
 pub(crate) fn plan<'a>(case: &'a Case, axis: &[Transport], stage: &Stage, budget: Duration) -> Vec<Planned<'a>> {
+    let documented = stage.of_own(stage.target);
+    let stage = if case.own.is_some() { &documented } else { stage };
     let open = leaves_transport_open(&case.steps);
     let ways = if open && axis.len() > 1 { axis } else { &axis[..axis.len().min(1)] };
     let estimate = estimate(&case.steps, stage);
@@ -80,8 +82,19 @@ pub(crate) fn plan<'a>(case: &'a Case, axis: &[Transport], stage: &Stage, budget
 }
 
 fn is_alone(case: &Case) -> bool {
-    let touches_world = |step: &Step| {
-        matches!(step.act, StepAct::Target { .. } | StepAct::Backend { .. } | StepAct::Auth { actor: None, .. })
+    // What is done to an instance of its own, and to the auth service of that, disturbs nobody else.
+    let shared = case.own.is_none();
+    let touches_world = |step: &Step| match step.act {
+        StepAct::Backend { .. } => true,
+        StepAct::Target { .. } | StepAct::Auth { actor: None, .. } => shared,
+        StepAct::Use { .. }
+        | StepAct::Actor { .. }
+        | StepAct::Wait(_)
+        | StepAct::Repeat { .. }
+        | StepAct::Retry { .. }
+        | StepAct::Listens { .. }
+        | StepAct::Auth { actor: Some(_), .. }
+        | StepAct::Asks { .. } => false,
     };
     case.needs.iter().any(|need| need == "exclusive") || case.steps.iter().any(touches_world)
 }
@@ -89,9 +102,18 @@ fn is_alone(case: &Case) -> bool {
 fn hindrance(case: &Case, transport: Option<Transport>, stage: &Stage) -> Option<String> {
     let target = stage.target;
     let can = |word: &str| target.capabilities.contains(word);
+    let own = case.own.is_some();
+    if own && target.own_identity().is_none() {
+        return Some("needs an instance of its own: `[start.documented]` in the target file".to_owned());
+    }
     for need in &case.needs {
         let met = match need.split_once('=') {
-            Some(("instances", count)) => count.parse().is_ok_and(|count: usize| target.instances().len() >= count),
+            Some(("instances", count)) => {
+                own || count.parse().is_ok_and(|count: usize| target.instances().len() >= count)
+            }
+            // Whether it is free is seen when the instance starts.
+            Some((name, _)) if name == "port" || name.starts_with("port.") => true,
+            Some(("identity", kind)) if own => target.own_identity().is_some_and(|own| own.to_string() == kind),
             Some(("dialect", name)) => stage.dialect.name == name,
             Some(_) => can(need),
             None if need == "socket.io" => stage.dialect.carrier == Carrier::SocketIo,
@@ -155,17 +177,18 @@ fn estimate(steps: &[Step], stage: &Stage) -> Duration {
 
 /// What the case says itself about how long its steps may take.
 fn explicit_patience(case: &Case, stage: &Stage) -> Duration {
+    let spans = |tails: Vec<&Tail>| {
+        tails.into_iter().filter_map(|tail| tail.within.as_ref()).map(|span| length(span, stage)).sum()
+    };
     let of_step = |step: &Step| match &step.act {
-        StepAct::Actor { does, .. } => {
-            tails(does).into_iter().filter_map(|tail| tail.within.as_ref()).map(|span| length(span, stage)).sum()
-        }
+        StepAct::Actor { does, .. } => spans(tails(does)),
+        StepAct::Asks { tail, .. } => spans(vec![tail]),
         StepAct::Retry { within, .. } => length(within, stage),
         StepAct::Use { .. }
         | StepAct::Wait(_)
         | StepAct::Repeat { .. }
         | StepAct::Auth { .. }
         | StepAct::Target { .. }
-        | StepAct::Asks { .. }
         | StepAct::Listens { .. }
         | StepAct::Backend { .. } => Duration::ZERO,
     };

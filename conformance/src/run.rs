@@ -130,7 +130,7 @@ pub async fn run(
     // A dialect without Engine.IO knows one way to connect.
     let is_plain = config.transports.is_empty() || dialect.carrier == Carrier::WebSocket;
     let axis = if is_plain { &[Transport::Websocket][..] } else { &config.transports };
-    let stage = |transport| Stage { target, dialect, transport, seed: config.seed, levels: &levels };
+    let stage = |transport| Stage { target, dialect, transport, seed: config.seed, levels: &levels, documented: false };
     let all: Vec<&Case> = match &config.cases {
         Some(cases) => cases.iter().collect(),
         None => suite.list(dialect),
@@ -252,6 +252,7 @@ impl Judge<'_> {
             // Played again, it must not meet the users and rooms of the time before.
             seed: self.config.seed.wrapping_add(number << 32),
             levels: self.levels,
+            documented: false,
         };
         let played = play(one.case, &stage, one.bound.min(left)).await;
         let lag = played.lag;

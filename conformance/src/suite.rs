@@ -277,11 +277,12 @@ fn marked(steps: &[Step], found: &mut Vec<(ClauseId, Option<u32>)>) {
                     tails(does).into_iter().filter_map(|tail| tail.clause.clone()).map(|id| (id, Some(step.line))),
                 );
             }
-            StepAct::Asks { tail, .. } => found.extend(tail.clause.clone().map(|id| (id, Some(step.line)))),
+            StepAct::Asks { tail, .. } | StepAct::Target { tail, .. } => {
+                found.extend(tail.clause.clone().map(|id| (id, Some(step.line))));
+            }
             StepAct::Use { .. }
             | StepAct::Wait(_)
             | StepAct::Auth { .. }
-            | StepAct::Target { .. }
             | StepAct::Listens { .. }
             | StepAct::Backend { .. } => {}
         }

@@ -145,6 +145,12 @@ impl TokenMaker {
         Self { secret: secret.into(), algorithm, names }
     }
 
+    /// What it signs with: for who looks whether that is kept secret.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
     /// A good token.
     #[must_use]
     pub fn valid(&self, user: &User) -> String {

@@ -23,10 +23,26 @@ pub struct Case {
     pub manual_pings: bool,
     /// Names given in the header.
     pub lets: Vec<(String, Value)>,
+    /// It is played on an instance of its own, started as the document says.
+    pub own: Option<Own>,
     /// The steps.
     pub steps: Vec<Step>,
     /// The file's text.
     pub source: String,
+}
+
+/// An instance of the case's own: in its environment stand the variables that the target file documents, changed by these. Texts may hold
+/// the target file's `{names}`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Own {
+    /// That it does not come up is not judged.
+    pub may_fail: bool,
+    /// Variables that it is given.
+    pub with: Vec<(String, Payload)>,
+    /// Variables that it is not given, inherited ones neither.
+    pub without: Vec<String>,
+    /// The lines of a `.env` file in its working directory.
+    pub dotenv: Vec<(String, Payload)>,
 }
 
 /// One line of a case.
@@ -88,12 +104,16 @@ pub enum StepAct {
         /// Only for this actor's token.
         actor: Option<String>,
     },
-    /// `target VERB [N]`.
+    /// `target VERB [N] [code=CODE]`.
     Target {
         /// What to do.
         verb: WorldVerb,
         /// Instance, 1-based.
         instance: u32,
+        /// The exit code that an orderly end has to have.
+        code: Option<i32>,
+        /// The clause that this states.
+        tail: Tail,
     },
     /// `backend NAME VERB`.
     Backend {
@@ -109,8 +129,8 @@ pub enum StepAct {
         /// Which channels, in the words of the backend.
         channel: Payload,
     },
-    /// `backend NAME asked QUESTION says PATTERN`, `backend NAME heard PATTERN`, `target logged PATTERN`: asked again until it is so, or
-    /// the deadline has passed.
+    /// `backend NAME asked QUESTION says PATTERN`, `backend NAME heard PATTERN`, `target logged PATTERN`, `ear heard PATTERN`:
+    /// asked again until it is so, or the deadline has passed.
     Asks {
         /// Whom, and what.
         asked: Asked,
@@ -138,6 +158,8 @@ pub enum Asked {
     },
     /// What the instances have printed lately, as an array of lines.
     Log,
+    /// What came to the address `{ear.host}:{ear.port}`: an array of the first words of each connection.
+    Ear,
 }
 
 /// What control does to an instance or a backend.

@@ -82,10 +82,13 @@ retry within 5s
 end
 auth answers 503 user={"id": "x"} delay=50ms for=alice
 target restarts 2
+target stops 1 code=0 §rooms/17.3
 backend redis listens "chat:*:read"
 backend redis asked "GET ${room}" says null §rooms/1.1
+backend redis asked ["PUBLISH", "chat", {"text": "two words"}] says 1
 backend redis heard [* {"channel": "chat:a:read", "text": @any}] within 3s
-target logged [* ~"x"]
+target logged [* ~"x"] within 1s §rooms/9.4
+ear heard [+ ~"AUTH"]
 backend redis pauses"#;
 
 #[test]
@@ -123,6 +126,33 @@ fn header_lines_comments_and_continued_lines_are_understood() {
     assert_eq!(case.lets.len(), 1);
     assert_eq!(case.steps[0].line, 9);
     assert_eq!(case.steps[0].act.to_string(), "alice > e {\"a\": \"# no comment  # none\"}");
+}
+
+#[test]
+fn a_case_can_ask_for_an_instance_of_its_own() {
+    let header = "# t\nclause rooms/1.1\nneeds port=5004 port.rest=5000\nlet $x = fresh()\nown instance may fail\nwith A={redis.port} B=\"${x} y\"\nwith C=\nwithout PORT REDIS_HOST\ndotenv D=4\n";
+    let case = parse_case("a.case", "rooms/a", header).expect("a case");
+    let own = case.own.as_ref().expect("asked for");
+    assert!(own.may_fail);
+    assert_eq!(own.with.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["A", "B", "C"]);
+    assert_eq!(own.without, ["PORT", "REDIS_HOST"]);
+    let printed = case.to_string();
+    let again = parse_case("a.case", "rooms/a", &printed).expect("what is printed can be read");
+    assert_eq!((again.own.as_ref(), again.to_string()), (Some(own), printed));
+    assert_eq!(case.to_json()["ownInstance"]["without"], serde_json::json!(["PORT", "REDIS_HOST"]));
+    for (line, words) in [
+        ("with A=1", "`own instance` before"),
+        ("own server", "`instance`"),
+        ("own instance\nwith 1A=1", "name of a variable"),
+        ("own instance\nwithout A-B", "name of a variable"),
+        ("needs port=5004", "`own instance`"),
+        ("needs port=0", "`port=N`"),
+        ("own instance\ntarget kills 1 code=0", "only what `stops`"),
+        ("alice > e\nown instance", "header line"),
+    ] {
+        let error = refused(&format!("# t\nclause rooms/1.1\n{line}\n"));
+        assert!(error.message.contains(words), "`{line}` gives: {error}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
         Act, Answered, Arrives, Body, BodyPattern, ExpectMode, Expected, Incoming, Outgoing, Request, StatusPattern,
         Tail,
     },
-    ast::{Asked, Case, ConnectOptions, Step, StepAct},
+    ast::{Asked, Case, ConnectOptions, Own, Step, StepAct},
     json_value::{pattern, payload, template, text_pattern, value},
     value::Payload,
 };
@@ -26,10 +26,18 @@ impl Case {
             "needs": self.needs,
             "within": self.within.as_ref().map(ToString::to_string),
             "manualPings": self.manual_pings,
+            "ownInstance": self.own.as_ref().map(own),
             "let": self.lets.iter().map(|(name, of)| json!({"name": name, "value": value(of)})).collect::<Vec<_>>(),
             "steps": steps(&self.steps),
         })
     }
+}
+
+fn own(of: &Own) -> Json {
+    let variables = |all: &[(String, Payload)]| {
+        Json::Object(all.iter().map(|(name, text)| (name.clone(), payload(text))).collect::<Map<_, _>>())
+    };
+    json!({"mayFail": of.may_fail, "with": variables(&of.with), "without": of.without, "dotenv": variables(&of.dotenv)})
 }
 
 fn steps(of: &[Step]) -> Vec<Json> {
@@ -65,7 +73,10 @@ fn step(of: &Step) -> Json {
         StepAct::Auth { status, user, delay, actor } => json!({
             "do": "auth", "status": status, "user": user.as_ref().map(value), "delay": delay.as_ref().map(ToString::to_string), "for": actor,
         }),
-        StepAct::Target { verb, instance } => json!({"do": "target", "verb": verb.to_string(), "instance": instance}),
+        StepAct::Target { verb, instance, code, tail: end } => {
+            let does = json!({"do": "target", "verb": verb.to_string(), "instance": instance, "code": code});
+            joined(does, tail(end))
+        }
         StepAct::Asks { asked, says, tail: end } => {
             let whom = match asked {
                 Asked::Backend { name, question } => {
@@ -73,6 +84,7 @@ fn step(of: &Step) -> Json {
                 }
                 Asked::Heard { backend } => json!({"do": "ask", "heard": backend}),
                 Asked::Log => json!({"do": "ask", "log": true}),
+                Asked::Ear => json!({"do": "ask", "ear": true}),
             };
             joined(joined(whom, json!({"says": pattern(says)})), tail(end))
         }

@@ -9,6 +9,7 @@ mod json_value;
 mod matching;
 mod names;
 mod parse;
+mod parse_header;
 mod parse_options;
 mod parse_pattern;
 mod parse_step;
@@ -21,7 +22,7 @@ mod value;
 pub use act::{
     Act, Answered, Arrives, Body, BodyPattern, ExpectMode, Expected, Incoming, Outgoing, Request, StatusPattern, Tail,
 };
-pub use ast::{ActorName, Asked, Case, ConnectOptions, Step, StepAct, Transport, WorldVerb};
+pub use ast::{ActorName, Asked, Case, ConnectOptions, Own, Step, StepAct, Transport, WorldVerb};
 pub use cursor::CaseError;
 pub use eval::{Scope, bytes_of, eval, eval_span, eval_template, eval_text};
 pub(crate) use eval::{eval_millis, eval_url, percent_encoded};

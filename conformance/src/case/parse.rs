@@ -3,17 +3,17 @@
 use super::{
     ast::{Case, Step, StepAct},
     cursor::{CaseError, Cursor, Parsed},
+    parse_header::{HEADERS, header},
     parse_pattern::variable,
     parse_step,
     parse_value::{span, value},
     parse_world,
 };
-use crate::outcome::ClauseId;
 
 /// Words that start a line of their own and so cannot name an actor.
-pub(super) const RESERVED: [&str; 15] = [
-    "clause", "needs", "within", "manual", "let", "use", "wait", "repeat", "retry", "end", "auth", "target", "backend",
-    "limits", "timing",
+pub(super) const RESERVED: [&str; 20] = [
+    "clause", "needs", "within", "manual", "let", "own", "with", "without", "dotenv", "use", "wait", "repeat", "retry",
+    "end", "auth", "target", "backend", "ear", "limits", "timing",
 ];
 
 /// How deep blocks may nest: two loops say all that a case should say.
@@ -52,6 +52,10 @@ pub fn parse_case(file: &str, name: &str, text: &str) -> Result<Case, CaseError>
             c.error_at(0, "expected a header line `clause SPEC/NUMBER`: a case names the clauses that it proves")
         );
     }
+    if case.own.is_none() && case.needs.iter().any(|need| need.starts_with("port")) {
+        let (c, _) = Cursor::over(file, &source.lines, 0);
+        return Err(c.error_at(0, "`needs port=N` is for an instance of the case's own: add the line `own instance`"));
+    }
     case.steps = steps(&source, &mut at, 0)?;
     super::names::check(file, &case)?;
     Ok(case)
@@ -75,6 +79,7 @@ fn empty_case(name: &str, text: &str) -> Case {
         within: None,
         manual_pings: false,
         lets: Vec::new(),
+        own: None,
         steps: Vec::new(),
         source: text.to_owned(),
     }
@@ -89,60 +94,6 @@ fn title(source: &Source, case: &mut Case) -> Parsed<usize> {
     }
     title.clone_into(&mut case.title);
     Ok(1)
-}
-
-/// Reads a header line; `false` if it is not one.
-fn header(c: &mut Cursor, case: &mut Case) -> Parsed<bool> {
-    if c.eat_word("clause") {
-        words(c, "a clause such as `rooms/5.1`", |c, word| {
-            let known = word.rsplit_once('/').is_some_and(|(spec, number)| !spec.is_empty() && !number.is_empty());
-            if known {
-                Ok(())
-            } else {
-                Err(c.error(&format!("expected a clause such as `rooms/5.1` before here, found `{word}`")))
-            }
-        })
-        .map(|found| case.clauses.extend(found.into_iter().map(ClauseId)))?;
-    } else if c.eat_word("needs") {
-        case.needs.extend(words(c, "what is needed", need)?);
-    } else if c.eat_word("within") {
-        case.within = Some(span(c)?);
-    } else if c.eat_word("manual") {
-        c.expect("pings")?;
-        case.manual_pings = true;
-    } else if c.eat_word("let") {
-        let name = variable(c)?;
-        c.blanks();
-        c.expect("=")?;
-        c.blanks();
-        case.lets.push((name, value(c)?));
-    } else {
-        return Ok(false);
-    }
-    if c.at_end() { Ok(true) } else { Err(c.expected("the end of the line")) }
-}
-
-/// What a case can need; a typo here would make it *not run* for ever.
-fn need(c: &Cursor, word: &str) -> Parsed<()> {
-    let known = match word.split_once('=') {
-        Some(("instances", count)) => count.parse::<u32>().is_ok_and(|count| count > 0),
-        Some(("identity", kind)) => matches!(kind, "token" | "open"),
-        Some(("backend" | "dialect", name)) => !name.is_empty(),
-        Some(_) => false,
-        None => matches!(word, "exclusive" | "control" | "auth-stub" | "websocket" | "polling" | "socket.io"),
-    };
-    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `websocket`, `polling`, `socket.io`, `dialect=NAME`";
-    if known { Ok(()) } else { Err(c.error(&format!("expected one of {all} before here, found `{word}`"))) }
-}
-
-fn words(c: &mut Cursor, what: &str, check: impl Fn(&Cursor, &str) -> Parsed<()>) -> Parsed<Vec<String>> {
-    let mut found = Vec::new();
-    while !c.at_end() {
-        let word = c.take(|c| !c.is_whitespace());
-        check(c, &word)?;
-        found.push(word);
-    }
-    if found.is_empty() { Err(c.expected(what)) } else { Ok(found) }
 }
 
 /// Reads steps up to the end of the text, or to the `end` of a block.
@@ -211,7 +162,7 @@ fn block(source: &Source, c: &mut Cursor, at: &mut usize, depth: usize) -> Parse
 
 fn step(source: &Source, c: &mut Cursor, line: u32, steps: &mut Vec<Step>) -> Parsed<()> {
     let word = c.peek_word();
-    if matches!(word.as_str(), "clause" | "needs" | "within" | "manual" | "let") {
+    if HEADERS.contains(&word.as_str()) {
         return Err(c.error(&format!("`{word}` is a header line: it stands before the first step")));
     }
     if let Some(act) = parse_world::world(source, c)? {

@@ -1,6 +1,7 @@
-//! Parses the steps that belong to nobody: `use`, `wait`, `auth`, `target`, `backend`, and what probes ask.
+//! Parses the steps that belong to nobody: `use`, `wait`, `auth`, `target`, `backend`, `ear`, and what probes ask.
 
 use super::{
+    act::Tail,
     ast::{Asked, ConnectOptions, StepAct, WorldVerb},
     cursor::{Cursor, Parsed},
     parse::Source,
@@ -34,17 +35,19 @@ pub(super) fn world(source: &Source, c: &mut Cursor) -> Parsed<Option<StepAct>> 
             c.blanks();
             return asks(source, c, Asked::Log).map(Some);
         }
-        let verb = verb(c)?;
-        c.blanks();
-        let instance = if c.at_end() { 1 } else { integer(c)? };
-        StepAct::Target { verb, instance }
+        target(source, c)?
+    } else if c.eat_word("ear") {
+        if !c.eat_word("heard") {
+            return Err(c.expected("`heard`"));
+        }
+        asks(source, c, Asked::Ear)?
     } else if c.eat_word("backend") {
         let name = c.take(|ch| ch.is_ascii_alphanumeric() || ch == '-');
         c.blanks();
         if c.eat_word("asked") {
             c.blanks();
-            // A document is a question too: it is asked as JSON.
-            let is_json = c.starts_with("{");
+            // A document is a question too, and so is a list of words: they are asked as JSON.
+            let is_json = c.starts_with("{") || c.starts_with("[");
             let question = if is_json { Payload::Value(value(c)?) } else { payload_word(c)? };
             c.blanks();
             if !c.eat_word("says") {
@@ -66,6 +69,24 @@ pub(super) fn world(source: &Source, c: &mut Cursor) -> Parsed<Option<StepAct>> 
         return Ok(None);
     };
     Ok(Some(act))
+}
+
+/// What is done to an instance; an orderly end may have to have an exit code.
+fn target(source: &Source, c: &mut Cursor) -> Parsed<StepAct> {
+    let verb = verb(c)?;
+    c.blanks();
+    let instance = if c.peek().is_some_and(|ch| ch.is_ascii_digit()) { integer(c)? } else { 1 };
+    c.blanks();
+    let mark = c.mark();
+    let code = if c.eat("code=") { Some(integer(c)?) } else { None };
+    if code.is_some() && !matches!(verb, WorldVerb::Stops | WorldVerb::Restarts) {
+        return Err(c.error_at(mark, "only what `stops` or `restarts` ends by itself, with a code"));
+    }
+    let tail = match code {
+        Some(_) => tail(source, c)?,
+        None => Tail::default(),
+    };
+    Ok(StepAct::Target { verb, instance, code, tail })
 }
 
 fn asks(source: &Source, c: &mut Cursor, asked: Asked) -> Parsed<StepAct> {

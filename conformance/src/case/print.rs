@@ -7,7 +7,7 @@ use super::{
         Act, Answered, Arrives, Body, BodyPattern, ExpectMode, Expected, Incoming, Outgoing, Request, StatusPattern,
         Tail,
     },
-    ast::{ActorName, Asked, Case, ConnectOptions, Step, StepAct, Transport, WorldVerb},
+    ast::{ActorName, Asked, Case, ConnectOptions, Own, Step, StepAct, Transport, WorldVerb},
     parse_options::TRANSPORTS,
     parse_world::VERBS,
     print_value::{Quoted, joined},
@@ -31,7 +31,23 @@ impl Display for Case {
         for (name, value) in &self.lets {
             writeln!(f, "let ${name} = {value}")?;
         }
+        if let Some(own) = &self.own {
+            writeln!(f, "{own}")?;
+        }
         self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl Display for Own {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("own instance")?;
+        maybe(f, " ", self.may_fail.then_some("may fail").as_ref())?;
+        let variables = |f: &mut Formatter<'_>, word: &str, all: &[(String, Payload)]| {
+            all.iter().try_for_each(|(name, text)| write!(f, "\n{word} {name}={text}"))
+        };
+        variables(f, "with", &self.with)?;
+        self.without.iter().try_for_each(|name| write!(f, "\nwithout {name}"))?;
+        variables(f, "dotenv", &self.dotenv)
     }
 }
 
@@ -70,7 +86,11 @@ impl Display for StepAct {
                 maybe(f, " delay=", delay.as_ref())?;
                 maybe(f, " for=", actor.as_ref())
             }
-            Self::Target { verb, instance } => write!(f, "target {verb} {instance}"),
+            Self::Target { verb, instance, code, tail } => {
+                write!(f, "target {verb} {instance}")?;
+                maybe(f, " code=", code.as_ref())?;
+                write!(f, "{tail}")
+            }
             Self::Backend { name, verb } => write!(f, "backend {name} {verb}"),
             Self::Asks { asked: Asked::Backend { name, question }, says, tail } => {
                 write!(f, "backend {name} asked {question} says {says}{tail}")
@@ -80,6 +100,7 @@ impl Display for StepAct {
                 write!(f, "backend {backend} heard {says}{tail}")
             }
             Self::Asks { asked: Asked::Log, says, tail } => write!(f, "target logged {says}{tail}"),
+            Self::Asks { asked: Asked::Ear, says, tail } => write!(f, "ear heard {says}{tail}"),
         }
     }
 }

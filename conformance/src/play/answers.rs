@@ -85,6 +85,13 @@ impl Player<'_> {
         };
         self.recorder.received(tokio::time::Instant::now(), &actor.key, &words(&answer));
         self.recorder.consumed(&actor.key, site.line.unwrap_or(want.line));
+        if let Some(after) = &want.tail.after {
+            let (least, since) = (self.span(after)?, actor.last_step.elapsed());
+            if since < least {
+                let got = format!("{} after {}", words(&answer), show_duration(since));
+                return Err(self.unanswered(want, site, got, "it came too early".to_owned()));
+            }
+        }
         match self.judge(answered, &answer) {
             Ok(bound) => {
                 for (name, datum) in bound {

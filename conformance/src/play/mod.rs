@@ -7,6 +7,7 @@ mod end;
 mod expect;
 mod got;
 mod names;
+mod own;
 mod probe;
 mod sending;
 mod steps;
@@ -37,6 +38,7 @@ use crate::{
 const TICK: Duration = Duration::from_millis(20);
 
 /// Where a case is played.
+#[derive(Clone, Copy)]
 pub(crate) struct Stage<'a> {
     pub(crate) target: &'a Target,
     pub(crate) dialect: &'a Dialect,
@@ -45,22 +47,36 @@ pub(crate) struct Stage<'a> {
     pub(crate) seed: u64,
     /// The level of each clause.
     pub(crate) levels: &'a BTreeMap<ClauseId, Level>,
+    /// The target runs as its document says, so that its clocks and limits are the dialect's.
+    pub(crate) documented: bool,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
     /// A clock: the target's own, else the dialect's.
     pub(crate) fn clock(&self, name: &str) -> Option<Duration> {
-        self.target.timing.get(name).or_else(|| self.dialect.timing.get(name).copied())
+        let own = if self.documented { None } else { self.target.timing.get(name) };
+        own.or_else(|| self.dialect.timing.get(name).copied())
     }
 
     /// A limit: the target's own, else the dialect's.
     pub(crate) fn limit(&self, name: &str) -> Option<u64> {
-        self.target.limits.get(name).or_else(|| self.dialect.limits.get(name).copied())
+        let own = if self.documented { None } else { self.target.limits.get(name) };
+        own.or_else(|| self.dialect.limits.get(name).copied())
     }
 
     /// How long an expectation waits that says nothing else.
     pub(crate) fn deadline(&self) -> Duration {
-        self.clock("deadline").unwrap_or(Timing::DEADLINE_DEFAULT)
+        const DEADLINE: &str = "deadline";
+        let own = self.target.timing.get(DEADLINE).or_else(|| self.dialect.timing.get(DEADLINE).copied());
+        own.unwrap_or(Timing::DEADLINE_DEFAULT)
+    }
+
+    /// The stage of a case that has an instance of its own, with that instance or before it is there.
+    pub(crate) fn of_own<'b>(self, target: &'b Target) -> Stage<'b>
+    where
+        'a: 'b,
+    {
+        Stage { target, documented: true, ..self }
     }
 
     fn level(&self, clause: &ClauseId) -> Level {
@@ -94,8 +110,15 @@ enum Stop {
 
 type Go<T = ()> = Result<T, Stop>;
 
-/// Plays a case to its end, its first failure, or its time bound.
+/// Plays a case to its end, its first failure, or its time bound; on an instance of its own where it asks for one.
 pub(crate) async fn play(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
+    match &case.own {
+        Some(own) => own::play(case, own, stage, bound).await,
+        None => play_on(case, stage, bound).await,
+    }
+}
+
+async fn play_on(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
     let seed = seed_of(stage.seed, &case.name, stage.transport);
     let mut player = Player::new(case, stage, seed);
     let late = AtomicU64::new(0);

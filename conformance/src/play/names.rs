@@ -152,6 +152,9 @@ impl Scope for Names<'_> {
                 let millis = u64::try_from(self.stage.clock(name)?.as_millis()).ok()?;
                 Some(Datum::Number(Number::from(millis)))
             }
+            ("target", Some(name)) if name == "secret" => {
+                self.stage.target.tokens.as_ref().map(|tokens| Datum::Text(tokens.secret().to_owned()))
+            }
             ("target", Some(listener)) => {
                 self.stage.target.instance(1)?.listener(listener).map(|url| Datum::Text(url.to_owned()))
             }

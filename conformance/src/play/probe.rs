@@ -98,6 +98,12 @@ impl Player<'_> {
                 };
                 return Ok(Ok(heard.take_in()));
             }
+            Asked::Ear => {
+                let Some(ear) = &self.stage.target.ear else {
+                    return Err(Stop::Unplayable("only a case with an instance of its own has an ear".to_owned()));
+                };
+                return Ok(Ok(ear.heard().into_iter().map(Json::String).collect()));
+            }
             Asked::Backend { name, question } => (name, eval_text(question, &self.names).map_err(Stop::Unplayable)?),
         };
         let subject = Subject::Backend(name.clone());

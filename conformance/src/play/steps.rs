@@ -133,13 +133,15 @@ impl<'a> Player<'a> {
             StepAct::Auth { status, user, delay, actor } => {
                 self.script_auth(*status, user.as_ref(), delay.as_ref(), actor.as_deref())
             }
-            StepAct::Target { verb, instance } => {
-                self.control(crate::target::Subject::Instance(*instance as usize), *verb, step).await
+            StepAct::Target { verb, instance, code, tail } => {
+                let subject = crate::target::Subject::Instance(*instance as usize);
+                self.control(subject, *verb, (code.as_ref(), tail), step).await
             }
             StepAct::Listens { backend, channel } => self.listen(backend, channel, step).await,
             StepAct::Asks { asked, says, tail } => self.ask(asked, (says, tail), step, site).await,
             StepAct::Backend { name, verb } => {
-                self.control(crate::target::Subject::Backend(name.clone()), *verb, step).await
+                let subject = crate::target::Subject::Backend(name.clone());
+                self.control(subject, *verb, (None, &Tail::default()), step).await
             }
         }
     }

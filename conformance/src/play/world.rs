@@ -35,7 +35,14 @@ impl Player<'_> {
         Ok(())
     }
 
-    pub(super) async fn control(&mut self, subject: Subject, verb: WorldVerb, step: &Step) -> Go {
+    /// Does it; where an exit code is wanted, it is judged.
+    pub(super) async fn control(
+        &mut self,
+        subject: Subject,
+        verb: WorldVerb,
+        (code, tail): (Option<&i32>, &Tail),
+        step: &Step,
+    ) -> Go {
         let Some(control) = &self.stage.target.control else {
             return Err(Stop::Unplayable("nothing controls this target".to_owned()));
         };
@@ -44,29 +51,34 @@ impl Player<'_> {
         let done = tokio::time::timeout(CONTROL_TIMEOUT, control.act(&subject, action))
             .await
             .map_err(|_| Stop::Unplayable(format!("`{step}` took longer than {CONTROL_TIMEOUT:?}")))?
-            .map_err(|error| self.uncontrolled(step, error))?;
+            .map_err(|error| self.uncontrolled(step, tail, error))?;
         self.recorder.note("", &done.note, Some(step.line));
         match undone_by(action) {
             Some(_) => self.disturbed.insert(subject, action),
             None => self.disturbed.remove(&subject),
         };
-        Ok(())
+        if code.is_none() || code == done.exit_code.as_ref() {
+            return Ok(());
+        }
+        Err(self.ended_wrongly(step, tail, done.note, String::new()))
     }
 
     /// An instance that does not end when it is asked to has failed; everything else could not be tried.
-    fn uncontrolled(&mut self, step: &Step, error: ControlError) -> Stop {
+    fn uncontrolled(&mut self, step: &Step, tail: &Tail, error: ControlError) -> Stop {
         match error {
             ControlError::Failed { subject: Subject::Instance(n), action: Action::Stop | Action::Restart, reason } => {
                 // It was killed then.
                 self.disturbed.insert(Subject::Instance(n), Action::Kill);
-                let (shown, tail) = (step.to_string(), Tail::default());
-                let why = "an orderly end was asked for".to_owned();
-                let blame =
-                    Blame { line: step.line, step: &shown, tail: &tail, expected: shown.clone(), got: reason, why };
-                self.failure(&Site::CASE, blame)
+                self.ended_wrongly(step, tail, reason, "an orderly end was asked for".to_owned())
             }
             ControlError::Failed { .. } | ControlError::Unable { .. } => Stop::Unplayable(error.to_string()),
         }
+    }
+
+    fn ended_wrongly(&self, step: &Step, tail: &Tail, got: String, why: String) -> Stop {
+        let shown = step.to_string();
+        let blame = Blame { line: step.line, step: &shown, tail, expected: shown.clone(), got, why };
+        self.failure(&Site::CASE, blame)
     }
 
     /// Starts and resumes what the case left down, so that the next case meets a whole target.

@@ -27,6 +27,8 @@ const PAUSE_LOOK_AGAIN: Duration = Duration::from_millis(2);
 pub(super) struct Run {
     pub(super) command: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
+    /// Variables that it does not inherit.
+    pub(super) without: Vec<String>,
     pub(super) cwd: PathBuf,
 }
 
@@ -52,7 +54,11 @@ impl ChildProcess {
         let (program, arguments) = run.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
         // A program with a slash is found from the folder it runs in, which `Command` leaves open.
         let program = if program.contains('/') { run.cwd.join(program) } else { PathBuf::from(program) };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        for name in &run.without {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(arguments)
             .envs(&run.env)
             .current_dir(&run.cwd)

@@ -12,7 +12,12 @@ use globset::GlobMatcher;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{adapt::Adapt, place::FileError, template::Template};
+use super::{
+    adapt::Adapt,
+    documented::{Documented, Scratch},
+    place::FileError,
+    template::Template,
+};
 use crate::tokens::{ClaimNames, Hmac};
 
 /// How the system under test is reached, started, stopped; what it needs; how it differs; what is known to fail.
@@ -241,8 +246,14 @@ pub struct StartSpec {
     pub command: Vec<Template>,
     /// Variables, beside the inherited ones.
     pub env: BTreeMap<String, Template>,
+    /// Variables that are not inherited.
+    pub without: Vec<String>,
     /// Where it runs.
     pub cwd: PathBuf,
+    /// A folder of its own for each instance, which runs there instead.
+    pub scratch: Option<Scratch>,
+    /// How an instance is started that runs as the document says.
+    pub documented: Option<Documented>,
     /// How it is known to be ready.
     pub ready: Ready,
     /// How long that may take.

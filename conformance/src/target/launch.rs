@@ -17,6 +17,7 @@ use super::{
     children::{Children, Recipe, StartFailure},
     control::{Action, Control, Controls, Subject},
     file::{Auth, BackendName, InstanceTemplate, Ready, StartSpec, TargetFile, Transport},
+    own::OwnRecipe,
     place::FileError,
     ready::Probe,
     setup,
@@ -100,7 +101,7 @@ pub enum TargetError {
     },
 }
 
-type Values = BTreeMap<String, String>;
+pub(super) type Values = BTreeMap<String, String>;
 
 pub(super) async fn start(file: &TargetFile, options: StartOptions) -> Result<Target, TargetError> {
     let origin = file.path.display().to_string();
@@ -118,10 +119,17 @@ pub(super) async fn start(file: &TargetFile, options: StartOptions) -> Result<Ta
     };
     setup::run(file, spec, &values).await?;
     let (instances, children) = launch(file, spec, &values, options.instances).await?;
-    let mut parts: Vec<Arc<dyn Control>> = vec![Arc::clone(&children) as Arc<dyn Control>];
-    parts.extend(options.control);
-    let control: Arc<dyn Control> = Arc::new(Controls::new(parts));
-    Ok(assemble(file, instances, Some(control), (tokens, stub), Some(children)))
+    let control = joined(&children, options.control.clone());
+    let mut target = assemble(file, instances, Some(control), (tokens, stub), Some(children));
+    target.owns = OwnRecipe::of(file, options);
+    Ok(target)
+}
+
+/// Control over the children, and over what others have.
+pub(super) fn joined(children: &Arc<Children>, others: Option<Arc<dyn Control>>) -> Arc<dyn Control> {
+    let mut parts: Vec<Arc<dyn Control>> = vec![Arc::clone(children) as Arc<dyn Control>];
+    parts.extend(others);
+    Arc::new(Controls::new(parts))
 }
 
 /// The target, with its capabilities counted.
@@ -173,6 +181,8 @@ pub(super) fn assemble(
         auth_stub,
         instances,
         processes,
+        owns: None,
+        ear: None,
         keep: Vec::new(),
     }
 }
@@ -181,14 +191,14 @@ fn not_started(file: &TargetFile, reason: String) -> TargetError {
     TargetError::NotStarted { target: file.path.display().to_string(), reason }
 }
 
-async fn auth_stub(file: &TargetFile) -> std::io::Result<Option<AuthStubHandle>> {
+pub(super) async fn auth_stub(file: &TargetFile) -> std::io::Result<Option<AuthStubHandle>> {
     match &file.auth {
         Auth::Stub { names } => AuthStubHandle::start(names.clone()).await.map(Some),
         Auth::None | Auth::Secret { .. } => Ok(None),
     }
 }
 
-fn tokens(file: &TargetFile, stub: Option<&AuthStubHandle>) -> Option<TokenMaker> {
+pub(super) fn tokens(file: &TargetFile, stub: Option<&AuthStubHandle>) -> Option<TokenMaker> {
     match &file.auth {
         Auth::None => None,
         Auth::Secret { secret, algorithm, names } => {
@@ -199,8 +209,10 @@ fn tokens(file: &TargetFile, stub: Option<&AuthStubHandle>) -> Option<TokenMaker
 }
 
 /// The values of templates that do not depend on the instance.
-fn shared_values(file: &TargetFile, options: &StartOptions, stub: Option<&AuthStubHandle>) -> Values {
+pub(super) fn shared_values(file: &TargetFile, options: &StartOptions, stub: Option<&AuthStubHandle>) -> Values {
     let mut values = Values::new();
+    let folder = std::path::absolute(file.folder()).unwrap_or_else(|_| file.folder().to_owned());
+    values.insert("folder".to_owned(), folder.display().to_string());
     if let Some(stub) = stub {
         values.insert("auth.url".to_owned(), stub.url());
         values.insert("auth.host".to_owned(), stub.address().ip().to_string());
@@ -240,7 +252,7 @@ async fn attach(file: &TargetFile, values: &Values) -> Result<Vec<Instance>, Tar
 }
 
 /// Starts all instances; again on other ports when a free one was taken in between.
-async fn launch(
+pub(super) async fn launch(
     file: &TargetFile,
     spec: &StartSpec,
     values: &Values,
@@ -274,7 +286,7 @@ async fn launch(
     ))
 }
 
-fn plan(
+pub(super) fn plan(
     file: &TargetFile,
     spec: &StartSpec,
     values: &Values,
@@ -327,7 +339,13 @@ fn recipe(file: &TargetFile, spec: &StartSpec, values: &Values, instance: &Insta
                 .iter()
                 .map(|(name, value)| Ok((name.clone(), fill("start.env", value)?)))
                 .collect::<Result<_, TargetError>>()?,
-            cwd: spec.cwd.clone(),
+            without: spec.without.clone(),
+            cwd: match &spec.scratch {
+                Some(scratch) => {
+                    scratch.lay_out(instance.number, values).map_err(|problem| not_started(file, problem))?
+                }
+                None => spec.cwd.clone(),
+            },
         },
         probe,
         ready_timeout: spec.ready_timeout,
@@ -352,7 +370,7 @@ fn fill_listeners(
 }
 
 /// A fixed port that answers before we have started anything belongs to somebody else: judging that would be a lie.
-async fn refuse_taken(file: &TargetFile, instances: &[Instance]) -> Result<(), TargetError> {
+pub(super) async fn refuse_taken(file: &TargetFile, instances: &[Instance]) -> Result<(), TargetError> {
     for (_, url) in instances.iter().flat_map(Instance::listeners) {
         let address = Address::parse(url).map_err(|problem| FileError::whole(&file.path, problem))?;
         if TcpStream::connect((address.host.as_str(), address.port)).await.is_ok() {

@@ -6,10 +6,13 @@ mod address;
 mod child;
 mod children;
 mod control;
+mod documented;
 mod duration;
+mod ear;
 mod file;
 mod launch;
 mod output;
+mod own;
 mod parse;
 mod place;
 mod ready;
@@ -29,12 +32,14 @@ pub use self::{
     adapt::{Adapt, Ids, SplitEvent},
     address::Address,
     control::{Action, AskError, BoxFuture, Control, ControlError, Controls, Done, Published, Subject},
+    documented::{Documented, Scratch, Wishes},
     duration::{parse_duration, show_duration},
     file::{
         Auth, BackendName, CatchUp, Confirm, History, Identity, InstanceTemplate, KnownFailing, Limits, Order, Ready,
         RowOverrides, StartSpec, StopSignal, TargetFile, Timing, Transport,
     },
     launch::{StartOptions, TargetError},
+    own::OwnFailure,
     place::FileError,
     template::Template,
 };
@@ -71,6 +76,10 @@ pub struct Target {
     pub auth_stub: Option<AuthStubHandle>,
     instances: Vec<Instance>,
     processes: Option<Arc<children::Children>>,
+    /// How an instance is made that a case has to itself.
+    owns: Option<own::OwnRecipe>,
+    /// What listens for a case that has an instance to itself.
+    pub(crate) ear: Option<ear::Ear>,
     /// Kept until the processes are gone: folders, proxies and the like.
     keep: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -219,5 +228,7 @@ impl fmt::Debug for Target {
 
 #[cfg(test)]
 mod file_tests;
+#[cfg(test)]
+mod own_tests;
 #[cfg(test)]
 mod process_tests;

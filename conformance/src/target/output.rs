@@ -10,8 +10,8 @@ use tokio::{
     sync::watch,
 };
 
-/// As much as a reader wants to see below an error.
-const LINES_MAX: usize = 200;
+/// As much as a probe looks through: what a server prints in the time of one case, and more than a reader wants to see below an error.
+const LINES_MAX: usize = 2000;
 /// Longer lines are cut: nobody reads them, and a process may print without end.
 const LINE_BYTES_MAX: usize = 2000;
 

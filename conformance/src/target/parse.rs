@@ -204,13 +204,17 @@ impl Source<'_> {
                 "is empty; write the program and its arguments, such as [\"node\", \"server.js\"]",
             ));
         }
+        let command = written.command.into_inner();
         Ok(StartSpec {
             setup: written.setup.0,
             setup_makes: written.setup_makes.map(|path| cwd.join(path)),
             setup_reads: written.setup_reads.into_iter().map(|path| cwd.join(path)).collect(),
             setup_timeout: written.setup_timeout.map_or(SETUP_TIMEOUT_DEFAULT, |d| d.0),
-            command: written.command.into_inner(),
+            command: command.clone(),
             env: written.env,
+            without: Vec::new(),
+            scratch: None,
+            documented: written.documented.map(|documented| documented.filled(&command)),
             ready: self.ready(&written.ready)?,
             cwd,
             ready_timeout: written.ready_timeout.map_or(READY_TIMEOUT_DEFAULT, |d| d.0),

@@ -59,6 +59,16 @@ pub(super) struct WrittenStart {
     pub(super) ready_timeout: Option<Written>,
     pub(super) stop_signal: Option<StopSignal>,
     pub(super) stop_timeout: Option<Written>,
+    pub(super) documented: Option<WrittenDocumented>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenDocumented {
+    pub(super) command: Option<Vec<Template>>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Template>,
+    pub(super) identity: Option<Identity>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,6 +10,7 @@ mod owner;
 mod postgresql;
 mod rabbitmq;
 mod redis;
+mod redis_ask;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,0 +1,135 @@
+//! Starting an instance that one case has to itself: as the document says, changed by what the case wishes, beside the target's own instances
+//! and on the same backends.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::{
+    Target,
+    children::Children,
+    documented::{Scratch, Wishes},
+    ear::Ear,
+    file::{Identity, StartSpec, TargetFile},
+    launch::{self, StartOptions, TargetError},
+    template::Template,
+};
+
+/// What such an instance is made from.
+pub(super) struct OwnRecipe {
+    file: TargetFile,
+    spec: StartSpec,
+    options: StartOptions,
+    /// Held by who has a port that is the same for everybody.
+    ports: Arc<AsyncMutex<()>>,
+}
+
+/// Why a case has no instance to itself.
+#[derive(Debug)]
+pub enum OwnFailure {
+    /// It could not be tried; the text says why.
+    Hindered(String),
+    /// It did not come up; the text says how, with its last lines.
+    NotStarted(String),
+}
+
+impl OwnRecipe {
+    /// `None` where the file has no `[start.documented]`.
+    pub(super) fn of(file: &TargetFile, options: StartOptions) -> Option<Self> {
+        let start = file.start.as_ref()?;
+        let documented = start.documented.as_ref()?;
+        let identity = documented.identity.unwrap_or(file.identity);
+        let spec = StartSpec { command: documented.command.clone(), env: documented.env.clone(), ..start.clone() };
+        Some(Self { file: TargetFile { identity, ..file.clone() }, spec, options, ports: Arc::default() })
+    }
+
+    /// The recipe with a case's wishes, in a folder of its own.
+    fn spec_for(&self, wishes: &Wishes, root: &std::path::Path) -> Result<StartSpec, String> {
+        let parsed = |all: &[(String, String)]| {
+            all.iter()
+                .map(|(name, text)| Ok((name.clone(), Template::parse(text)?)))
+                .collect::<Result<Vec<_>, String>>()
+        };
+        let mut spec = self.spec.clone();
+        spec.env.retain(|name, _| !wishes.without.contains(name));
+        spec.env.extend(parsed(&wishes.with)?);
+        spec.without.clone_from(&wishes.without);
+        spec.scratch = Some(Scratch::below(root, parsed(&wishes.dotenv)?));
+        if wishes.may_fail {
+            spec.ready_timeout = spec.ready_timeout.min(MAY_FAIL_TIMEOUT);
+        }
+        Ok(spec)
+    }
+}
+
+/// How long a case waits for an instance that need not come up: it may as well hang.
+const MAY_FAIL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Target {
+    /// Whether an instance that a case has to itself verifies who connects; `None`: there can be none.
+    pub(crate) fn own_identity(&self) -> Option<Identity> {
+        self.owns.as_ref().map(|recipe| recipe.file.identity)
+    }
+
+    /// Starts instances for one case alone. They are a target of their own, whose backends are the same as this one's.
+    ///
+    /// # Errors
+    /// [`OwnFailure`]
+    pub async fn own(&self, wishes: &Wishes) -> Result<Self, OwnFailure> {
+        let hindered = |problem: &dyn std::fmt::Display| OwnFailure::Hindered(problem.to_string());
+        let recipe = self.owns.as_ref().ok_or_else(|| hindered(&"the target file has no [start.documented]"))?;
+        let one_at_a_time =
+            if wishes.ports.is_empty() { None } else { Some(Arc::clone(&recipe.ports).lock_owned().await) };
+        let folder = tempfile::tempdir().map_err(|e| hindered(&e))?;
+        let spec = recipe.spec_for(wishes, folder.path()).map_err(|problem| hindered(&problem))?;
+        let stub = launch::auth_stub(&recipe.file).await.map_err(|e| hindered(&e))?;
+        let ear = Ear::listen().await.map_err(|e| hindered(&e))?;
+        let mut values = launch::shared_values(&recipe.file, &recipe.options, stub.as_ref());
+        values.extend(ear.values());
+        values.extend(wishes.ports.iter().map(|(name, number)| (name.clone(), number.to_string())));
+        let (instances, children) = recipe.launch(&spec, &values, wishes).await?;
+        let control = launch::joined(&children, recipe.options.control.clone());
+        let tokens = launch::tokens(&recipe.file, stub.as_ref());
+        let mut target = launch::assemble(&recipe.file, instances, Some(control), (tokens, stub), Some(children));
+        target.ear = Some(ear);
+        target.keep(folder);
+        if let Some(held) = one_at_a_time {
+            target.keep(held);
+        }
+        Ok(target)
+    }
+}
+
+impl OwnRecipe {
+    async fn launch(
+        &self,
+        spec: &StartSpec,
+        values: &launch::Values,
+        wishes: &Wishes,
+    ) -> Result<(Vec<super::Instance>, Arc<Children>), OwnFailure> {
+        let fixed = wishes.ports.iter().map(|(name, number)| format!("{name}={number}")).collect::<Vec<_>>().join(" ");
+        let told = |problem: TargetError| match problem {
+            TargetError::PortInUse { url, .. } => OwnFailure::Hindered(format!("needs {fixed}: {url} is taken")),
+            TargetError::NotStarted { reason, .. } if fixed.is_empty() || !is_about_a_port(&reason) => {
+                OwnFailure::NotStarted(reason)
+            }
+            TargetError::NotStarted { .. } => OwnFailure::Hindered(format!("needs {fixed}, which is taken")),
+            TargetError::File(_) | TargetError::Needs { .. } | TargetError::Unreachable { .. } => {
+                OwnFailure::Hindered(problem.to_string())
+            }
+        };
+        if !wishes.may_fail {
+            return launch::launch(&self.file, spec, values, wishes.instances).await.map_err(told);
+        }
+        let templates: Vec<_> = self.file.instances.iter().take(1).collect();
+        let (instances, recipes) = launch::plan(&self.file, spec, values, &templates).map_err(told)?;
+        let children = Children::new(recipes);
+        // What it came to is for the case to say.
+        let _up_or_not = children.start_all().await;
+        Ok((instances, children))
+    }
+}
+
+fn is_about_a_port(reason: &str) -> bool {
+    reason.contains("EADDRINUSE") || reason.to_lowercase().contains("address already in use")
+}
