@@ -78,7 +78,7 @@ async fn measured(
     let backends = if file.needs.is_empty() {
         None
     } else {
-        let started = Backends::start(&file.needs, &backends::images(), Durability::Volatile).await;
+        let started = Backends::start_secured(&file.needs, &file.tls, &backends::images(), Durability::Volatile).await;
         Some(started.map_err(|problem| UseError::new(format!("{}: {problem}", file.path.display())))?)
     };
     let options = StartOptions {

@@ -94,7 +94,9 @@ pub async fn run(config: Config, observer: Arc<dyn Observer>) -> Result<Report, 
     let began = Instant::now();
     let (schedule, promises) = (config.schedule()?, config.promises()?);
     observer.progress(&Progress::Backends);
-    let backends = Backends::start(&config.target.needs, &config.images, durability(&schedule)).await?;
+    let backends =
+        Backends::start_secured(&config.target.needs, &config.target.tls, &config.images, durability(&schedule))
+            .await?;
     observer.progress(&Progress::Instances(schedule.instances));
     let options =
         StartOptions { instances: schedule.instances, backends: backends.values(), control: Some(backends.control()) };

@@ -100,6 +100,31 @@ async fn every_service_comes_back_at_its_address_after_it_was_killed_and_after_a
     backends.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_over_tls_is_known_by_its_authority_and_speaks_nothing_else() {
+    let Some(plain) = engine::start(&[BackendName::Redis], Durability::Volatile).await else { return };
+    plain.stop().await;
+    let redis = BTreeSet::from([BackendName::Redis]);
+    let start = async || Backends::start_secured(&redis, &redis, &engine::images(), Durability::Volatile).await;
+    let (backends, other) = (start().await.expect("started"), start().await.expect("started"));
+    let values = backends.values();
+    let authority = std::fs::read(&values["redis"]["ca"]).expect("the authority's certificate is a file");
+    let with = |authority: Vec<u8>| {
+        let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(authority) };
+        redis::Client::build_with_tls(values["redis"]["url"].as_str(), certificates).expect("a client")
+    };
+    let mut known = with(authority).get_multiplexed_async_connection().await.expect("its certificate is believed");
+    let _: () = known.set("key", "value").await.expect("it answers");
+    let stranger = std::fs::read(&other.values()["redis"]["ca"]).expect("a file");
+    assert!(with(stranger).get_multiplexed_async_connection().await.is_err(), "any authority is believed");
+    let plain = values["redis"]["url"].replace("rediss://", "redis://");
+    let plain = redis::Client::open(plain).expect("a URL");
+    let answer = tokio::time::timeout(Duration::from_secs(5), plain.get_multiplexed_async_connection()).await;
+    assert!(!matches!(answer, Ok(Ok(_))), "it speaks without TLS");
+    other.stop().await;
+    backends.stop().await;
+}
+
 async fn connect(url: &str) -> redis::aio::MultiplexedConnection {
     redis::Client::open(url).expect("a URL").get_multiplexed_async_connection().await.expect("redis answers")
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use chatwright_conformance::{
     dialect::Dialect,
     suite::Suite,
-    target::{Auth, BackendName, Control, Identity, StartOptions, Target, TargetFile},
+    target::{Auth, Control, Identity, StartOptions, Target, TargetFile},
     tokens::{ClaimNames, Hmac},
 };
 use chatwright_simulator::backends::{Backends, Durability};
@@ -144,8 +144,7 @@ async fn started(file: &TargetFile) -> Result<Option<Backends>, UseError> {
     if file.needs.is_empty() {
         return Ok(None);
     }
-    let needs: std::collections::BTreeSet<BackendName> = file.needs.clone();
-    Backends::start(&needs, &backends::images(), Durability::Durable)
+    Backends::start_secured(&file.needs, &file.tls, &backends::images(), Durability::Durable)
         .await
         .map(Some)
         .map_err(|problem| UseError::new(format!("{}: {problem}", file.path.display())))

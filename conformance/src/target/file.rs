@@ -39,6 +39,8 @@ pub struct TargetFile {
     pub start: Option<StartSpec>,
     /// The backends without which it cannot run.
     pub needs: BTreeSet<BackendName>,
+    /// Those of them that it reaches over TLS only.
+    pub tls: BTreeSet<BackendName>,
     /// Where the tokens of its users come from.
     pub auth: Auth,
     /// Its clocks.

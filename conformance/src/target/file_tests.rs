@@ -87,6 +87,19 @@ fn a_whole_target_file_is_read_into_types() {
 }
 
 #[test]
+fn a_backend_is_needed_as_it_is_or_over_tls() {
+    let needs = |line: &str| parse(&with("ready = \"tcp\"", &format!("[needs]\n{line}")));
+    let plain = needs("redis = true\nmongodb = false").expect("it is right");
+    assert_eq!((plain.needs.len(), plain.tls.len()), (1, 0));
+    let secured = needs("redis = \"tls\"\nmongodb = true").expect("it is right");
+    assert_eq!((secured.needs.len(), secured.tls.into_iter().collect::<Vec<_>>()), (2, vec![BackendName::Redis]));
+    for (line, problem) in [("redis = \"ssl\"", "\"tls\""), ("kafka = \"tls\"", "only `redis` over TLS")] {
+        let refusal = needs(line).expect_err("no such need").to_string();
+        assert!(refusal.contains(problem), "{refusal}");
+    }
+}
+
+#[test]
 fn known_failures_match_with_and_without_a_transport() {
     let file = parse(WHOLE).expect("it is right");
     for name in ["sessions/failover/late", "sessions/failover/deep/late [polling]"] {

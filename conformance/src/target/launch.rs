@@ -162,6 +162,9 @@ pub(super) fn assemble(
         ] {
             if control.can(&Subject::Backend(backend.as_str().to_owned()), Action::Pause) {
                 capabilities.insert(format!("backend={}", backend.as_str()));
+                if file.tls.contains(&backend) {
+                    capabilities.insert(format!("tls={}", backend.as_str()));
+                }
             }
         }
     }

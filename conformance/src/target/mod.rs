@@ -64,7 +64,7 @@ pub struct Target {
     /// What it can do otherwise than the row of its dialect says.
     pub behaviour: RowOverrides,
     /// What is there, in the words of `needs` in the case language: `control`, `instances=2`, `auth-stub`, `identity=token`,
-    /// `backend=redis`, `websocket`, `polling`.
+    /// `backend=redis`, `tls=redis`, `websocket`, `polling`.
     pub capabilities: BTreeSet<String>,
     /// What is known to fail.
     pub known_failing: Vec<KnownFailing>,

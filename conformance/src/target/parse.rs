@@ -18,7 +18,7 @@ use super::{
     },
     place::FileError,
     template::Template,
-    written::{WrittenAuth, WrittenStart, WrittenTarget},
+    written::{WrittenAuth, WrittenNeed, WrittenStart, WrittenTarget},
 };
 
 /// A cold `npm ci` on a slow line.
@@ -33,6 +33,13 @@ const INSTANCES_MAX: usize = 64;
 pub(super) fn parse(path: &Path, text: &str) -> Result<TargetFile, FileError> {
     let written: WrittenTarget = toml::from_str(text).map_err(|e| FileError::from_toml(path, text, &e))?;
     Source { path, text }.target(written)
+}
+
+type Needs = std::collections::BTreeMap<BackendName, Spanned<WrittenNeed>>;
+
+/// The backends of which one of these is written.
+fn needed(needs: &Needs, kinds: &[WrittenNeed]) -> BTreeSet<BackendName> {
+    needs.iter().filter(|(_, need)| kinds.contains(need.get_ref())).map(|(name, _)| *name).collect()
 }
 
 /// The file, for its errors.
@@ -67,12 +74,8 @@ impl Source<'_> {
             behaviour: written.behaviour,
             instances: self.instances(&written.instance, starts)?,
             start: written.start.map(|start| self.start(start.into_inner())).transpose()?,
-            needs: written
-                .needs
-                .iter()
-                .filter(|(_, needed)| **needed)
-                .map(|(name, _)| *name)
-                .collect::<BTreeSet<BackendName>>(),
+            needs: needed(&written.needs, &[WrittenNeed::Yes, WrittenNeed::Tls]),
+            tls: self.tls(&written.needs)?,
             auth,
             timing: Timing {
                 clocks: written
@@ -96,6 +99,15 @@ impl Source<'_> {
                 .map(|(pattern, reason)| self.known_failing(pattern, reason))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The backends over TLS only: those that can be had so.
+    fn tls(&self, needs: &Needs) -> Result<BTreeSet<BackendName>, FileError> {
+        let over_tls = needed(needs, &[WrittenNeed::Tls]);
+        match over_tls.iter().find(|name| **name != BackendName::Redis) {
+            Some(name) => Err(self.at(&needs[name], "there is only `redis` over TLS; write `true`")),
+            None => Ok(over_tls),
+        }
     }
 
     fn filled(&self, value: &Spanned<String>) -> Result<String, FileError> {

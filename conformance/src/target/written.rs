@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{Error, SeqAccess, Unexpected, Visitor, value::SeqAccessDeserializer},
 };
 use toml::Spanned;
 
@@ -28,7 +28,7 @@ pub(super) struct WrittenTarget {
     pub(super) instance: Vec<Spanned<BTreeMap<String, Spanned<Template>>>>,
     pub(super) start: Option<Spanned<WrittenStart>>,
     #[serde(default)]
-    pub(super) needs: BTreeMap<BackendName, bool>,
+    pub(super) needs: BTreeMap<BackendName, Spanned<WrittenNeed>>,
     pub(super) auth: Option<Spanned<WrittenAuth>>,
     #[serde(default)]
     pub(super) timing: BTreeMap<String, Spanned<Written>>,
@@ -80,6 +80,36 @@ pub(super) struct WrittenAuth {
     pub(super) claims: ClaimNames,
     #[serde(default)]
     pub(super) stub: bool,
+}
+
+/// `true`, `false`, or `"tls"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenNeed {
+    No,
+    Yes,
+    Tls,
+}
+
+impl<'de> Deserialize<'de> for WrittenNeed {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = WrittenNeed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`true`, `false` or \"tls\"")
+            }
+
+            fn visit_bool<E: Error>(self, needed: bool) -> Result<Self::Value, E> {
+                Ok(if needed { WrittenNeed::Yes } else { WrittenNeed::No })
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<Self::Value, E> {
+                if word == "tls" { Ok(WrittenNeed::Tls) } else { Err(E::invalid_value(Unexpected::Str(word), &self)) }
+            }
+        }
+        input.deserialize_any(Either)
+    }
 }
 
 /// `["npm", "ci"]`, or a list of such commands.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -40,6 +41,16 @@ pub(super) trait Service: Send + Sync + fmt::Debug {
     /// The arguments of its image; empty: the image's own.
     fn command(&self, durability: Durability) -> Vec<&'static str>;
 
+    /// Files that are in its container before it starts: where, and what.
+    fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
+        Vec::new()
+    }
+
+    /// What clients are told beside where it is: names and values.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// The variables of its container, which clients reach at `address`.
     fn environment(&self, durability: Durability, address: SocketAddr) -> Vec<(&'static str, String)>;
 
@@ -61,7 +72,7 @@ pub(super) trait Service: Send + Sync + fmt::Debug {
 /// One running service.
 #[derive(Debug)]
 pub struct Container {
-    service: &'static dyn Service,
+    service: Arc<dyn Service>,
     container: ContainerAsync<GenericImage>,
     image: String,
     port: u16,
@@ -73,7 +84,7 @@ impl Container {
     /// # Errors
     /// No engine, no image, or no answer in time.
     pub(super) async fn start(
-        service: &'static dyn Service,
+        service: Arc<dyn Service>,
         image: &str,
         durability: Durability,
     ) -> Result<Self, BackendError> {
@@ -81,7 +92,7 @@ impl Container {
         let mut tries = 1;
         loop {
             let port = free_port().map_err(|error| BackendError::act("find a free port for", name, &error))?;
-            match start_container(service, image, durability, port).await {
+            match start_container(service.as_ref(), image, durability, port).await {
                 Ok(container) => {
                     let running = Self { service, container, image: image.to_owned(), port };
                     running.wait_until_ready().await?;
@@ -119,15 +130,17 @@ impl Container {
         self.service.place(self.address()).1
     }
 
-    /// `host`, `port` and `url` (for Kafka `broker`), for the templates of a target file.
+    /// `host`, `port`, `url` (for Kafka `broker`) and whatever else its clients must know, for the templates of a target file.
     #[must_use]
     pub fn values(&self) -> BTreeMap<String, String> {
         let (name, place) = self.service.place(self.address());
-        BTreeMap::from([
+        let mut values = BTreeMap::from([
             ("host".to_owned(), Ipv4Addr::LOCALHOST.to_string()),
             ("port".to_owned(), self.port.to_string()),
             (name.to_owned(), place),
-        ])
+        ]);
+        values.extend(self.service.facts().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        values
     }
 
     /// Stops the world inside the container; connections stay open.
@@ -266,7 +279,7 @@ impl Control for Container {
 }
 
 async fn start_container(
-    service: &'static dyn Service,
+    service: &dyn Service,
     image: &str,
     durability: Durability,
     port: u16,
@@ -286,6 +299,9 @@ async fn start_container(
     let command = service.command(durability);
     if !command.is_empty() {
         request = request.with_cmd(command);
+    }
+    for (place, content) in service.files() {
+        request = request.with_copy_to(place, content);
     }
     for (variable, value) in service.environment(durability, SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
         request = request.with_env_var(variable, value);

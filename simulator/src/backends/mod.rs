@@ -11,6 +11,7 @@ mod postgresql;
 mod rabbitmq;
 mod redis;
 mod redis_ask;
+mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,13 +35,25 @@ use self::{container::Service, owner::Owner};
 const OWNER_LABEL: &str = "chatwright.owner";
 
 /// The services with their official images.
-const SERVICES: [(&dyn Service, &str); 5] = [
-    (&redis::Redis, "redis:7.4"),
-    (&mongodb::Mongodb, "mongo:7.0"),
-    (&postgresql::Postgresql, "postgres:16"),
-    (&rabbitmq::Rabbitmq, "rabbitmq:3.13"),
-    (&kafka::Kafka, "apache/kafka:3.9.1"),
+const SERVICES: [(BackendName, &str); 5] = [
+    (BackendName::Redis, "redis:7.4"),
+    (BackendName::Mongodb, "mongo:7.0"),
+    (BackendName::Postgresql, "postgres:16"),
+    (BackendName::Rabbitmq, "rabbitmq:3.13"),
+    (BackendName::Kafka, "apache/kafka:3.9.1"),
 ];
+
+/// What is special about a service; `tls`: it speaks nothing else, with a certificate made for it now.
+fn service(name: BackendName, tls: bool) -> Result<Arc<dyn Service>, BackendError> {
+    Ok(match name {
+        BackendName::Redis if tls => Arc::new(redis::Redis::with_tls()?),
+        BackendName::Redis => Arc::new(redis::Redis::default()),
+        BackendName::Mongodb => Arc::new(mongodb::Mongodb),
+        BackendName::Postgresql => Arc::new(postgresql::Postgresql),
+        BackendName::Rabbitmq => Arc::new(rabbitmq::Rabbitmq),
+        BackendName::Kafka => Arc::new(kafka::Kafka),
+    })
+}
 
 /// Which image runs for which service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +63,12 @@ impl Images {
     /// The official images, except where a variable such as `CHATWRIGHT_IMAGE_REDIS` names another.
     #[must_use]
     pub fn named_by(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let image = |service: &'static dyn Service| {
-            let name = format!("CHATWRIGHT_IMAGE_{}", service.name().as_str().to_uppercase());
+        let image = |service: BackendName| {
+            let name = format!("CHATWRIGHT_IMAGE_{}", service.as_str().to_uppercase());
             variable(&name).filter(|image| !image.is_empty())
         };
         let images =
-            SERVICES.map(|(service, official)| (service.name(), image(service).unwrap_or_else(|| official.to_owned())));
+            SERVICES.map(|(service, official)| (service, image(service).unwrap_or_else(|| official.to_owned())));
         Self(images.into_iter().collect())
     }
 
@@ -137,14 +150,29 @@ impl Backends {
         images: &Images,
         durability: Durability,
     ) -> Result<Self, BackendError> {
+        Self::start_secured(services, &BTreeSet::new(), images, durability).await
+    }
+
+    /// The same; those of `tls` speak TLS only, with a certificate made for this run. Where the certificate of its authority lies is one
+    /// of a service's values: `{redis.ca}` in a target file.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn start_secured(
+        services: &BTreeSet<BackendName>,
+        tls: &BTreeSet<BackendName>,
+        images: &Images,
+        durability: Durability,
+    ) -> Result<Self, BackendError> {
         if services.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
         let engine = engine().await?;
         remove_leftovers(&engine).await;
-        let wanted = SERVICES.into_iter().filter(|(service, _)| services.contains(&service.name()));
         // At once: the slowest takes ten times as long as the fastest.
-        let starting = wanted.map(|(service, _)| Container::start(service, images.of(service.name()), durability));
+        let starting = services.iter().map(|name| async move {
+            Container::start(service(*name, tls.contains(name))?, images.of(*name), durability).await
+        });
         let running = try_join_all(starting).await?;
         Ok(Self(running.into_iter().map(|container| (container.name(), Arc::new(container))).collect()))
     }

@@ -1,8 +1,8 @@
 //! What Redis is asked by probes: any command, its answer as plain data.
 
-use std::{error::Error, net::SocketAddr};
+use std::error::Error;
 
-use redis::{Client, Value, aio::MultiplexedConnection};
+use redis::{Client, RedisResult, Value, aio::MultiplexedConnection};
 use serde_json::{Map, Value as Json};
 
 /// The name of our own connections, which no list of clients shows.
@@ -10,10 +10,17 @@ const OWN_NAME: &str = "chatwright-probe";
 type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The answer to a command, as it is typed or as a JSON list of its words; `HGETALL` gives an object, `CLIENT LIST` an array of objects.
-pub(super) async fn answer(address: SocketAddr, question: &str) -> Answer<Json> {
-    let words = words(question)?;
+/// `VALUE key` is no command of Redis: what the key holds, where a document names a key and no type.
+pub(super) async fn answer(client: RedisResult<Client>, question: &str) -> Answer<Json> {
+    let mut words = words(question)?;
+    let mut connection = connect(client?).await?;
+    if let [verb, key] = words.as_slice()
+        && verb.eq_ignore_ascii_case("VALUE")
+    {
+        let Some(reader) = reader(&mut connection, key).await? else { return Ok(Json::Null) };
+        words = reader;
+    }
     let is = |at: usize, name: &str| words.get(at).is_some_and(|word| word.eq_ignore_ascii_case(name));
-    let mut connection = connect(address).await?;
     let mut command = redis::Cmd::new();
     words.iter().for_each(|word| {
         command.arg(word);
@@ -49,8 +56,22 @@ fn words(question: &str) -> Answer<Vec<String>> {
     Ok(serde_json::from_str::<Vec<Json>>(rest)?.into_iter().map(word).collect())
 }
 
-async fn connect(address: SocketAddr) -> Answer<MultiplexedConnection> {
-    let mut connection = Client::open(format!("redis://{address}"))?.get_multiplexed_async_connection().await?;
+/// The command that reads all of a key, if there is such a key.
+async fn reader(connection: &mut MultiplexedConnection, key: &str) -> Answer<Option<Vec<String>>> {
+    let kind: String = redis::cmd("TYPE").arg(key).query_async(connection).await?;
+    let command: &[&str] = match kind.as_str() {
+        "string" => &["GET", key],
+        "hash" => &["HGETALL", key],
+        "list" => &["LRANGE", key, "0", "-1"],
+        "set" => &["SMEMBERS", key],
+        "zset" => &["ZRANGE", key, "0", "-1"],
+        _ => return Ok(None),
+    };
+    Ok(Some(command.iter().map(|word| (*word).to_owned()).collect()))
+}
+
+async fn connect(client: Client) -> Answer<MultiplexedConnection> {
+    let mut connection = client.get_multiplexed_async_connection().await?;
     redis::cmd("CLIENT").arg("SETNAME").arg(OWN_NAME).query_async::<()>(&mut connection).await?;
     Ok(connection)
 }
