@@ -41,6 +41,7 @@ struct Series {
     deliveries: Counter,
     deliveries_dropped: Counters<1>,
     messages_received: Counter,
+    messages_sent: Counter,
     bus_messages: Counters<1>,
     events_published: Counter,
     bus_gaps: Counter,
@@ -77,6 +78,7 @@ impl Metrics {
             deliveries: added(&mut registry, "deliveries", "events handed to connections"),
             deliveries_dropped: added(&mut registry, "deliveries_dropped", "events that could not be handed over"),
             messages_received: added(&mut registry, "messages_received", "messages that clients sent"),
+            messages_sent: added(&mut registry, "messages_sent", "messages handed to connections"),
             bus_messages: added(&mut registry, "bus_messages", "messages to and from other instances"),
             events_published: added(&mut registry, "events_published", "events handed to other services"),
             bus_gaps: added(&mut registry, "bus_gaps", "gaps noticed between instances, healed from the store"),
@@ -184,6 +186,12 @@ impl Metrics {
     /// A client sent a message.
     pub fn message_received(&self) {
         self.0.messages_received.inc();
+    }
+
+    /// A message was handed to this many connections.
+    pub fn message_sent(&self, connections: usize) {
+        self.0.messages_sent.inc_by(u64::try_from(connections).unwrap_or(u64::MAX));
+        self.delivered(connections);
     }
 
     /// Something was told to the other instances.

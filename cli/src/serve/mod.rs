@@ -32,7 +32,7 @@ struct Served {
 pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Outcome, UseError> {
     let Plan { configs, secret, warnings } = plan::of(&args)?;
     let level = configs.iter().filter_map(|config| config.log_level).max();
-    logging::start_server(global, level, configs.iter().any(|config| config.log_json));
+    logging::start_server(global, level, configs.iter().all(|config| config.log_json));
     for warning in warnings {
         terminal::warning(&warning);
     }

@@ -96,14 +96,14 @@ fn need(c: &Cursor, word: &str) -> Parsed<()> {
     let known = match word.split_once('=') {
         Some(("instances", count)) => count.parse::<u32>().is_ok_and(|count| count > 0),
         Some(("identity", kind)) => matches!(kind, "token" | "open"),
-        Some(("backend" | "tls" | "dialect", name)) => !name.is_empty(),
+        Some(("backend" | "tls" | "dialect" | "listener", name)) => !name.is_empty(),
         Some((name, number)) if name == "port" || name.starts_with("port.") => {
             number.parse::<u16>().is_ok_and(|number| number > 0)
         }
         Some(_) => false,
         None => matches!(word, "exclusive" | "control" | "auth-stub" | "websocket" | "polling" | "socket.io"),
     };
-    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `tls=NAME`, `port=N`, `port.NAME=N`, `websocket`, `polling`, `socket.io`, `dialect=NAME`";
+    let all = "`exclusive`, `control`, `instances=N`, `auth-stub`, `identity=token`, `identity=open`, `backend=NAME`, `listener=NAME`, `tls=NAME`, `port=N`, `port.NAME=N`, `websocket`, `polling`, `socket.io`, `dialect=NAME`";
     if known { Ok(()) } else { Err(c.error(&format!("expected one of {all} before here, found `{word}`"))) }
 }
 

@@ -142,6 +142,7 @@ pub(super) fn assemble(
 ) -> Target {
     let mut capabilities = BTreeSet::from([format!("identity={}", file.identity)]);
     capabilities.extend((1..=instances.len()).map(|n| format!("instances={n}")));
+    capabilities.extend(instances.iter().flat_map(Instance::listeners).map(|(name, _)| format!("listener={name}")));
     capabilities.extend(file.transports.iter().map(|transport| match transport {
         Transport::Websocket => "websocket".to_owned(),
         Transport::Polling => "polling".to_owned(),

@@ -240,7 +240,8 @@ impl Config {
             role: Role::All,
             upstreams: Upstreams::default(),
             log_level: None,
-            log_json: false,
+            // Its document wants structured logs.
+            log_json: dialect.name == "conversations",
             events_file: None,
         }
     }

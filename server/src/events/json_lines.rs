@@ -44,4 +44,8 @@ impl EventSink for JsonLines {
             written.await.map_err(|problem| NotTaken(problem.to_string()))
         })
     }
+
+    fn technology(&self) -> &'static str {
+        "file"
+    }
 }

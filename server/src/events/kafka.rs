@@ -9,7 +9,7 @@ use rskafka::{
     client::{
         Client, ClientBuilder,
         error::Error,
-        partition::{Compression, PartitionClient, UnknownTopicHandling},
+        partition::{Compression, OffsetAt, PartitionClient, UnknownTopicHandling},
     },
     record::Record,
 };
@@ -78,12 +78,8 @@ impl KafkaEvents {
             .map(|topic| topic.partitions.into_iter().collect()))
     }
 
-    async fn publish(&self, open: &mut Option<Vec<PartitionClient>>, event: &MessageSent) -> Result<(), String> {
-        if open.as_ref().is_none_or(Vec::is_empty) {
-            *open = Some(self.open().await.map_err(|problem| problem.to_string())?);
-        }
+    async fn publish(&self, partitions: &[PartitionClient], event: &MessageSent) -> Result<(), String> {
         let key = event.room.as_str().as_bytes();
-        let partitions = open.as_deref().unwrap_or_default();
         let partition = partition_of(key, partitions.len()).and_then(|index| partitions.get(index));
         let partition = partition.ok_or_else(|| format!("the topic {} has no partition yet", self.topic))?;
         let record = Record {
@@ -97,18 +93,42 @@ impl KafkaEvents {
     }
 }
 
+impl KafkaEvents {
+    /// Does something with the open topic, opening it first, within the time limit. What fails is opened anew the next time: a broker that
+    /// came back may have other partitions elsewhere.
+    async fn at_topic(&self, act: impl AsyncFnOnce(&[PartitionClient]) -> Result<(), String>) -> Result<(), NotTaken> {
+        // One after the other: the order of a room's events must stay.
+        let mut open = self.open.lock().await;
+        let acting = async {
+            if open.as_ref().is_none_or(Vec::is_empty) {
+                *open = Some(self.open().await.map_err(|problem| problem.to_string())?);
+            }
+            act(open.as_deref().unwrap_or_default()).await
+        };
+        let done = tokio::time::timeout(self.timeout, acting).await;
+        let done = done.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        if done.is_err() {
+            *open = None;
+        }
+        done.map_err(|problem| NotTaken(format!("Kafka: {problem}")))
+    }
+}
+
 impl EventSink for KafkaEvents {
     fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>> {
-        Box::pin(async move {
-            // One after the other: the order of a room's events must stay.
-            let mut open = self.open.lock().await;
-            let published = tokio::time::timeout(self.timeout, self.publish(&mut open, event)).await;
-            let published = published.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-            if published.is_err() {
-                *open = None; // a broker that came back may have other partitions elsewhere
-            }
-            published.map_err(|problem| NotTaken(format!("Kafka: {problem}")))
-        })
+        Box::pin(self.at_topic(async move |partitions| self.publish(partitions, event).await))
+    }
+
+    /// Opens the topic, and makes it if it is not there: whoever waits for its first event finds it.
+    fn ping(&self) -> BoxFuture<'_, Result<(), NotTaken>> {
+        Box::pin(self.at_topic(async |partitions| {
+            let first = partitions.first().ok_or("the topic has no partition yet")?;
+            first.get_offset(OffsetAt::Latest).await.map(|_| ()).map_err(|problem| problem.to_string())
+        }))
+    }
+
+    fn technology(&self) -> &'static str {
+        "kafka"
     }
 }
 

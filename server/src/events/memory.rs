@@ -35,4 +35,8 @@ impl EventSink for MemoryEvents {
         queue.push_back(event.clone());
         Box::pin(ready(Ok(())))
     }
+
+    fn technology(&self) -> &'static str {
+        "memory"
+    }
 }

@@ -79,6 +79,14 @@ impl std::error::Error for NotTaken {}
 pub trait EventSink: Send + Sync {
     /// Takes over one event.
     fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>>;
+
+    /// Whether it would take an event now. Who cannot tell without one says yes.
+    fn ping(&self) -> BoxFuture<'_, Result<(), NotTaken>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// The name of the technology, for `/health` and logs, e.g. `kafka`.
+    fn technology(&self) -> &'static str;
 }
 
 /// The one other participant of a direct room.

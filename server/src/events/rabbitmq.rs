@@ -29,4 +29,8 @@ impl EventSink for RabbitmqEvents {
             self.link.publish(publication).await.map_err(|problem| NotTaken(problem.to_string()))
         })
     }
+
+    fn technology(&self) -> &'static str {
+        "rabbitmq"
+    }
 }

@@ -39,4 +39,18 @@ impl EventSink for SeveralSinks {
             Ok(())
         })
     }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), NotTaken>> {
+        Box::pin(async move {
+            for sink in &self.0 {
+                sink.ping().await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// That of the last one, which is the broker where there is one.
+    fn technology(&self) -> &'static str {
+        self.0.last().map_or("none", |sink| sink.technology())
+    }
 }

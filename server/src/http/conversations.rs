@@ -11,7 +11,10 @@ use axum::{
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::{chat::Core, clock};
+use crate::{
+    chat::{Core as _, PortHealth, conversations::Hub},
+    clock,
+};
 use chatwright_protocol::iso8601;
 
 /// The body of `/health`. The document shows none: its fields are the reference's.
@@ -23,6 +26,8 @@ struct HealthJson {
     connections: usize,
     store: PortJson,
     bus: PortJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<PortJson>,
 }
 
 #[derive(Serialize)]
@@ -34,30 +39,32 @@ struct PortJson {
 }
 
 /// The routes.
-pub(super) fn routes(core: Arc<dyn Core>) -> Router {
-    Router::new().route("/health", get(health)).with_state(core)
+pub(super) fn routes(hub: Arc<Hub>) -> Router {
+    Router::new().route("/health", get(health)).with_state(hub)
 }
 
-async fn health(State(core): State<Arc<dyn Core>>) -> Response {
-    let health = core.health().await;
-    let port = |port: crate::chat::PortHealth| PortJson {
+async fn health(State(hub): State<Arc<Hub>>) -> Response {
+    let (health, events) = (hub.health().await, hub.health_of_events());
+    let port = |port: PortHealth| PortJson {
         technology: port.technology,
         connected: port.problem.is_none(),
         error: port.problem,
     };
-    // Without the store nothing can be sent; without the bus the instances catch up from the store.
-    let (status, words) = match (&health.store.problem, &health.bus.problem) {
+    // Without the store nothing can be sent; without the bus the instances catch up from the store, and events wait there for their broker.
+    let lacks = health.bus.problem.is_some() || events.as_ref().is_some_and(|events| events.problem.is_some());
+    let (status, words) = match (&health.store.problem, lacks) {
         (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        (None, Some(_)) => (StatusCode::OK, "degraded"),
-        (None, None) => (StatusCode::OK, "ok"),
+        (None, true) => (StatusCode::OK, "degraded"),
+        (None, false) => (StatusCode::OK, "ok"),
     };
     let body = HealthJson {
         status: words,
         service: "chat-service",
         timestamp: iso8601::from_unix_ms(clock::unix_ms()),
-        connections: core.registry().count(|_| true),
+        connections: hub.registry().count(|_| true),
         store: port(health.store),
         bus: port(health.bus),
+        events: events.map(port),
     };
     (status, Json(body)).into_response()
 }

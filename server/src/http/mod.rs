@@ -23,12 +23,7 @@ use axum::{Router, body::Body, middleware, response::Response};
 use http::Request;
 use tower::Service;
 
-use crate::{
-    auth::Gate,
-    chat::{Core, rooms::Hub},
-    config::Origins,
-    metrics::Metrics,
-};
+use crate::{auth::Gate, chat::rooms::Hub, config::Origins, metrics::Metrics};
 use rooms::Rest;
 
 pub use admin::admin_routes;
@@ -56,8 +51,8 @@ pub(crate) fn sessions_routes(hub: Arc<crate::chat::sessions::Hub>) -> Router {
 }
 
 /// The REST routes of `conversations`.
-pub(crate) fn conversations_routes(core: Arc<dyn Core>) -> Router {
-    conversations::routes(core)
+pub(crate) fn conversations_routes(hub: Arc<crate::chat::conversations::Hub>) -> Router {
+    conversations::routes(hub)
 }
 
 impl Doors {

@@ -64,11 +64,12 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     let (roster, bus, deliveries) = cluster(config, shared)?;
     let ports = Ports { conversations: store(config, shared)?, roster, bus, events: events(config).await? };
     let rules = Rules { limits: config.limits, clocks: config.clocks };
-    let core: Arc<dyn Core> = Hub::start(rules, ports, deliveries, metrics.clone()).await;
+    let hub = Hub::start(rules, ports, deliveries, metrics.clone()).await;
+    let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
     let rules = WebSocketRules::from(config.engine);
     let carrier = WebSocket::new(rules, OPENING, Arc::clone(&core), gate.clone(), metrics.clone());
     let sockets = doors.websocket(carrier.routes(conversations::DIALECT.path));
-    let routes = doors.rest(conversations_routes(Arc::clone(&core))).merge(sockets);
+    let routes = doors.rest(conversations_routes(hub)).merge(sockets);
     Ok(Assembled { core, hub: None, engine: None, routes: vec![(SOCKET, routes)] })
 }
 

@@ -68,7 +68,9 @@ impl Service for Redis {
             Durability::Durable => &["--appendonly", "yes", "--appendfsync", "always"],
         };
         let speaks = if self.tls.is_some() { TLS_ONLY } else { &[] };
-        [&["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no"], keeps, speaks].concat()
+        // Each command is kept for a while, so that what a server says to it can be seen from outside: `SLOWLOG GET 1024`.
+        let shown = ["--slowlog-log-slower-than", "0", "--slowlog-max-len", "1024"];
+        [&["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no"], &shown[..], keeps, speaks].concat()
     }
 
     fn files(&self) -> Vec<(&'static str, Vec<u8>)> {

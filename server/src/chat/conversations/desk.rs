@@ -39,6 +39,8 @@ struct Here {
     /// Connections that are about to be seated.
     arriving: usize,
     conversations: HashSet<RoomId>,
+    /// His conversations were read from the store, at most [`CONVERSATIONS_PER_USER_MAX`](super::CONVERSATIONS_PER_USER_MAX) of them.
+    read: bool,
     /// All conversations that he had when he came are known: another one is younger than his connection.
     complete: bool,
 }
@@ -60,9 +62,17 @@ impl Desk {
             state.follow(&head.conversation, &head.participants, head.sequence);
         }
         if let Some(here) = state.here.get_mut(user) {
+            here.read = true;
             here.complete |= complete;
         }
         self.metrics.rooms(state.lines.len());
+    }
+
+    /// The users whose conversations could not be read from the store when they came, at most so many.
+    pub(super) fn unread(&self, users_max: usize) -> Vec<UserId> {
+        let state = self.state();
+        let unread = state.here.iter().filter(|(_, here)| !here.read && here.arriving == 0);
+        unread.map(|(user, _)| user.clone()).take(users_max).collect()
     }
 
     /// From here on the connection reads what its user is told.
@@ -153,7 +163,7 @@ impl Desk {
     fn tell_all(&self, state: &State, participants: &[UserId], messages: Vec<Message>) {
         for message in messages {
             let Some(frame) = Frame::of(&conversations::DIALECT, &Event::Message(message)) else { continue };
-            self.metrics.delivered(participants.iter().map(|user| state.tell(user, &frame)).sum());
+            self.metrics.message_sent(participants.iter().map(|user| state.tell(user, &frame)).sum());
         }
     }
 

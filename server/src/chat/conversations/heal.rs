@@ -71,6 +71,13 @@ impl Hub {
     /// Looks for conversations of the users here that have more messages than were told, among those that were active since then; `true`
     /// if the store could be asked.
     async fn compare(&self, active_since_ms: u64) -> bool {
+        // Who came while the store was away.
+        for user in self.desk.unread(SWEEP_USERS_MAX) {
+            if let Err(problem) = self.read_conversations(&user).await {
+                tracing::warn!(%problem, "a user's conversations are still not known");
+                return false;
+            }
+        }
         let users = self.desk.users();
         for users in users.chunks(SWEEP_USERS_MAX) {
             match self.ports.conversations.heads(users, active_since_ms, SWEEP_HEADS_MAX).await {

@@ -10,7 +10,10 @@ mod outbox;
 mod send;
 mod typing;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use chatwright_protocol::{
     dialects::{Dialect, conversations},
@@ -71,6 +74,8 @@ pub struct Hub {
     desk: Desk,
     /// Something was put into the outbox.
     posted: Arc<Notify>,
+    /// Why events wait, if they do.
+    problem_of_events: Mutex<Option<String>>,
     /// Nobody is here any more.
     stopped: CancellationToken,
     tasks: TaskTracker,
@@ -90,6 +95,7 @@ impl Hub {
             desk: Desk::new(metrics.clone()),
             metrics,
             posted: Arc::new(Notify::new()),
+            problem_of_events: Mutex::default(),
             stopped: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -101,6 +107,14 @@ impl Hub {
         hub
     }
 
+    /// How the sink for events is, if there is one.
+    #[must_use]
+    pub fn health_of_events(&self) -> Option<PortHealth> {
+        let technology = self.ports.events.as_ref()?.technology();
+        let problem = self.problem_of_events.lock().expect("no code panics while it holds the words").clone();
+        Some(PortHealth { technology, problem })
+    }
+
     fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
@@ -109,12 +123,19 @@ impl Hub {
     /// that and nothing old comes as if it were new.
     async fn seat(&self, connection: &Arc<Connection>, member: Member) {
         self.desk.announce(&member.user);
-        match self.ports.conversations.heads(std::slice::from_ref(&member.user), 0, CONVERSATIONS_PER_USER_MAX).await {
-            Ok(heads) => self.desk.know(&heads, &member.user, heads.len() < CONVERSATIONS_PER_USER_MAX),
-            Err(problem) => tracing::warn!(%problem, "a user's conversations are not known yet"),
+        if let Err(problem) = self.read_conversations(&member.user).await {
+            tracing::warn!(%problem, "a user's conversations are not known yet");
         }
         self.tell(connection, &Event::Authenticated { member: member.clone() });
         self.desk.seat(&member.user, connection);
+    }
+
+    /// Reads which conversations a user has, and where they stand.
+    async fn read_conversations(&self, user: &UserId) -> Result<(), StoreError> {
+        let users = std::slice::from_ref(user);
+        let heads = self.ports.conversations.heads(users, 0, CONVERSATIONS_PER_USER_MAX).await?;
+        self.desk.know(&heads, user, heads.len() < CONVERSATIONS_PER_USER_MAX);
+        Ok(())
     }
 
     fn tell(&self, connection: &Connection, event: &Event) {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::Hub;
-use crate::store::conversations::WaitingEvent;
+use crate::{events::NotTaken, store::conversations::WaitingEvent};
 
 /// Events handed over in one go.
 const BATCH_MAX: usize = 100;
@@ -21,6 +21,7 @@ pub(super) async fn empty(hub: Arc<Hub>) {
             Handed::All => {}
             Handed::Nothing if hub.stopped.is_cancelled() => return,
             Handed::Nothing => {
+                hub.look_at_the_sink().await;
                 let posted = tokio::time::timeout(LOOK_EVERY, hub.posted.notified());
                 let _ = hub.stopped.run_until_cancelled(posted).await;
             }
@@ -59,13 +60,34 @@ impl Hub {
         if told.len() == waiting.len() { Handed::All } else { Handed::Failed }
     }
 
+    /// Asks the sink for a sign of life while there is nothing for it.
+    async fn look_at_the_sink(&self) {
+        if let Some(sink) = &self.ports.events {
+            let answer = sink.ping().await;
+            self.judge_the_sink(&answer);
+        }
+    }
+
+    /// Keeps for `/health` how the sink is, and logs when that changes.
+    fn judge_the_sink(&self, answer: &Result<(), NotTaken>) {
+        let problem = answer.as_ref().err().map(ToString::to_string);
+        let mut known = self.problem_of_events.lock().expect("no code panics while it holds the words");
+        match (&*known, &problem) {
+            (None, Some(problem)) => tracing::warn!(problem, "events wait"),
+            (Some(_), None) => tracing::info!("events are taken again"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        *known = problem;
+    }
+
     /// The places of the events that the sink took, up to the first that it did not take: order counts.
     async fn offer_events(&self, waiting: &[WaitingEvent]) -> Vec<u64> {
         let mut told = Vec::with_capacity(waiting.len());
         for WaitingEvent { place, event } in waiting {
             if let Some(sink) = &self.ports.events {
-                if let Err(problem) = sink.offer(event).await {
-                    tracing::warn!(%problem, "an event waits");
+                let offered = sink.offer(event).await;
+                self.judge_the_sink(&offered);
+                if offered.is_err() {
                     break;
                 }
                 self.metrics.event_published();
