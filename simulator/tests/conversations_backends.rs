@@ -65,6 +65,64 @@ async fn the_tables_are_those_of_the_document_and_what_is_ours_stands_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_conversation_takes_its_participants_and_messages_with_it_and_nobody_is_in_one_twice() {
+    let Some(backends) = engine::start(&[BackendName::Postgresql], Durability::Volatile).await else { return };
+    let store = store(&backends);
+    let first = store.send(&letter("one"), Attempt::First).await.expect("sent");
+    let mut connection = PgConnection::connect(&url(&backends)).await.expect("PostgreSQL answers");
+    let twice = r#"INSERT INTO "Participant" ("id", "userId", "conversationId") VALUES ('x', 'alice', $1)"#;
+    let refused = sqlx::query(twice).bind(first.room.as_str()).execute(&mut connection).await.expect_err("twice");
+    assert!(refused.as_database_error().is_some_and(|error| error.is_unique_violation()), "{refused}");
+    let deleted = sqlx::query(r#"DELETE FROM "Conversation" WHERE "id" = $1"#).bind(first.room.as_str());
+    assert_eq!(deleted.execute(&mut connection).await.expect("deleted").rows_affected(), 1);
+    let left = r#"SELECT (SELECT count(*) FROM "Participant") + (SELECT count(*) FROM "Message") + (SELECT count(*) FROM chatwright.position)"#;
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&mut connection).await.expect("a count");
+    assert_eq!(left, 0);
+    let other = Letter { fresh_conversation: RoomId::from("another"), ..letter("two") };
+    let second = store.send(&other, Attempt::First).await.expect("sent");
+    assert_eq!((second.room.as_str(), second.sequence), ("another", 1), "the same users begin anew");
+    backends.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_that_stand_in_the_documented_tables_already_are_gone_on_with() {
+    let Some(backends) = engine::start(&[BackendName::Postgresql], Durability::Volatile).await else { return };
+    let mut connection = PgConnection::connect(&url(&backends)).await.expect("PostgreSQL answers");
+    let tables = include_str!("../../server/src/store/postgres/migrations/0001_conversations.sql");
+    let (documented, _) = tables.split_once("-- What a conversation needs").expect("the documented part comes first");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(documented)).execute(&mut connection).await.expect("tables");
+    let odd = "b\u{1f642}\"\\\n\u{1}/é";
+    sqlx::raw_sql(
+        r#"INSERT INTO "Conversation" ("id", "updatedAt", "createdAt") VALUES ('old', now(), '2020-01-01'), ('twin', now(), '2021-01-01'), ('empty', now(), now());
+        INSERT INTO "Message" ("id", "conversationId", "senderId", "content", "createdAt") VALUES
+            ('m2', 'old', 'alice', 'second', '2020-01-03'), ('m1', 'old', 'alice', 'first', '2020-01-02')"#,
+    )
+    .execute(&mut connection)
+    .await
+    .expect("rows");
+    for (id, user, conversation) in [
+        ("1", "alice", "old"),
+        ("2", odd, "old"),
+        ("3", "Zoe", "old"),
+        ("4", "alice", "twin"),
+        ("5", odd, "twin"),
+        ("6", "Zoe", "twin"),
+    ] {
+        let row = sqlx::query(r#"INSERT INTO "Participant" ("id", "userId", "conversationId") VALUES ($1, $2, $3)"#);
+        row.bind(id).bind(user).bind(conversation).execute(&mut connection).await.expect("a row");
+    }
+    let store = store(&backends);
+    let mut participants: Vec<UserId> = ["alice", odd, "Zoe"].map(UserId::from).to_vec();
+    participants.sort();
+    let third = store.send(&Letter { participants, ..letter("third") }, Attempt::First).await.expect("sent");
+    assert_eq!((third.room.as_str(), third.sequence), ("old", 3));
+    let messages = store.messages(&third.room, &Page::Newest, 10).await.expect("messages");
+    let contents: Vec<&str> = messages.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(contents, ["first", "second", "third"]);
+    backends.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_keep_their_promises_on_kafka() {
     let Some(backends) = engine::start(&[BackendName::Kafka], Durability::Volatile).await else { return };
     event_sink_keeps_its_promises(&sink(&backends), || taken(&backends, 10)).await;
