@@ -43,7 +43,7 @@ pub struct RunConfig {
     pub run_bound: Duration,
     /// These cases instead of the suite's.
     pub cases: Option<Vec<Case>>,
-    /// Another dialect with the same carrier and path, whose run judges the protocols below: here only the dialect's own cases are
+    /// Another dialect with the same carrier, whose run judges the protocols below: here only the dialect's own cases are
     /// played.
     pub shared_with: Option<String>,
 }
@@ -257,7 +257,8 @@ impl Judge<'_> {
         let played = play(one.case, &stage, one.bound.min(left)).await;
         let lag = played.lag;
         let report = self.judged(&one, played);
-        let doubt = (report.verdict == Verdict::Fail && lag > LAG_MAX).then_some(lag);
+        let fell_short = matches!(report.verdict, Verdict::Fail | Verdict::NonStrict);
+        let doubt = (fell_short && lag > LAG_MAX).then_some(lag);
         Attempt { one, report, doubt }
     }
 

@@ -96,7 +96,7 @@ impl Suite {
                 let spec = parse_spec(&file.shown, name, &file.text).map_err(|e| e.to_string())?;
                 self.specs.insert((*name).to_owned(), spec);
             }
-            ["dialects", name, "dialect.toml"] => {
+            ["dialects" | "protocols", name, "dialect.toml"] => {
                 let dialect = parse_dialect(&file.shown, &file.text).map_err(|e| e.to_string())?;
                 if dialect.name != *name {
                     return Err(format!("{}: its name is `{}`, its folder `{name}`", file.shown, dialect.name));
@@ -166,7 +166,8 @@ impl Suite {
     /// Clocks, limits and preambles that a case asks for and a descriptor that it is played with does not have.
     fn unknown_facts(&self, case: &Case) -> Vec<String> {
         let first = case.name.split('/').next().unwrap_or_default();
-        let judged = |dialect: &&Dialect| self.specs_of(dialect).iter().any(|spec| spec.name == first);
+        let judged =
+            |dialect: &&Dialect| is_for(case, dialect) && self.specs_of(dialect).iter().any(|spec| spec.name == first);
         let mut problems = Vec::new();
         for dialect in self.dialects.values().filter(judged) {
             let mut lacks = |line: usize, what: String| {
@@ -221,13 +222,14 @@ impl Suite {
         std::iter::once(dialect.name.as_str()).chain(below).filter_map(|name| self.specs.get(name)).collect()
     }
 
-    /// The cases that a dialect is judged by.
+    /// The cases that a dialect is judged by. Those that speak the events of another are none of its own.
     #[must_use]
     pub fn list(&self, dialect: &Dialect) -> Vec<&Case> {
         let names: Vec<&str> = self.specs_of(dialect).iter().map(|spec| spec.name.as_str()).collect();
         self.cases
             .iter()
             .filter(|case| case.name.split('/').next().is_some_and(|first| names.contains(&first)))
+            .filter(|case| is_for(case, dialect))
             .collect()
     }
 
@@ -248,6 +250,12 @@ impl Suite {
     pub fn levels(&self) -> BTreeMap<ClauseId, Level> {
         self.specs.values().flat_map(|spec| &spec.clauses).map(|clause| (clause.id.clone(), clause.level)).collect()
     }
+}
+
+/// Whether a case speaks no events, or those of this dialect.
+fn is_for(case: &Case, dialect: &Dialect) -> bool {
+    let mut spoken = case.needs.iter().filter_map(|need| need.strip_prefix("dialect="));
+    spoken.all(|name| name == dialect.name)
 }
 
 /// A case with the words of its clauses.

@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Sources {
     pub(super) dialect: String,
     pub(super) configurations: Vec<Source>,
-    /// The dialect with which the protocols below this one are judged: an earlier one with the same carrier and path.
+    /// The dialect with which the protocols below this one are judged: an earlier one with the same carrier.
     pub(super) shared_with: Option<String>,
     /// Whether other dialects are judged in the same check.
     pub(super) among_others: bool,
@@ -75,7 +75,7 @@ pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Vec<Sources>, UseErr
     for dialect in dialects(suite, args)? {
         let same = |other: &Sources| {
             let other = suite.dialects.get(&other.dialect)?;
-            (other.carrier == dialect.carrier && other.path == dialect.path).then(|| other.name.clone())
+            (other.carrier == dialect.carrier).then(|| other.name.clone())
         };
         let shared_with = all.iter().find_map(same);
         all.push(Sources { shared_with, ..of_reference(&dialect.name, args.backends)? });

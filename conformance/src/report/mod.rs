@@ -199,7 +199,7 @@ fn shared_line(report: &RunReport) -> Option<String> {
     report
         .shared_with
         .as_ref()
-        .map(|other| format!("the protocols below it are judged with `{other}`: the same carrier, the same path"))
+        .map(|other| format!("the protocols below it are judged with `{other}`: the same carrier"))
 }
 
 /// The names of cases without their transports, each once.

@@ -96,6 +96,7 @@ where
             }
             Ok(match (sid, response.status()) {
                 (None, StatusCode::OK) if polls => this.opened(response).await,
+                (Some(_), StatusCode::OK) if guard.method == Method::GET && is_empty(&response) => closed(),
                 (Some(sid), StatusCode::OK) => {
                     this.sessions.of(&sid).polled(response.body().size_hint().exact().unwrap_or(0));
                     response
@@ -156,6 +157,16 @@ impl Drop for Pending {
             runtime.spawn(async move { sessions.close_polling(&sid).await });
         }
     }
+}
+
+/// A session that ends lets its pending poll go with a payload of no packet, which is none.
+fn is_empty(response: &Response) -> bool {
+    response.body().size_hint().exact() == Some(0)
+}
+
+/// The session is over: a close packet.
+fn closed() -> Response {
+    (StatusCode::OK, [("content-type", "text/plain; charset=UTF-8")], "1").into_response()
 }
 
 fn bad_request() -> Response {
