@@ -177,3 +177,25 @@ proptest! {
         let _ = Packet::decode_text(&text);
     }
 }
+
+#[test]
+fn a_server_hears_what_a_client_may_say_and_ignores_its_own_kinds() {
+    use chatwright_protocol::engine_io::FromClient;
+    for (text, heard) in [
+        ("1", Ok(FromClient::Close)),
+        ("2probe", Ok(FromClient::Ping("probe"))),
+        ("3", Ok(FromClient::Pong)),
+        ("3probe", Ok(FromClient::Pong)),
+        ("4", Ok(FromClient::Text(""))),
+        ("42[\"ä\"]", Ok(FromClient::Text("2[\"ä\"]"))),
+        ("5", Ok(FromClient::Upgrade)),
+        ("0{\"sid\":\"mine\"}", Ok(FromClient::Ignored)),
+        ("6", Ok(FromClient::Ignored)),
+        ("", Err(DecodeError::Empty)),
+        ("1x", Err(DecodeError::UnexpectedData('1'))),
+        ("7", Err(DecodeError::UnknownType('7'))),
+        ("bAQ==", Err(DecodeError::UnknownType('b'))),
+    ] {
+        assert_eq!(FromClient::read(text), heard, "{text}");
+    }
+}

@@ -5,6 +5,7 @@
 //! - as a WebSocket frame: text `<type>[data]`, binary data as it is ([`Packet::decode_text`], [`Packet::to_frame`]);
 //! - inside a polling payload: packets joined by `\x1e`, binary as `b` and base64 ([`payload::decode`], [`payload::Writer`]).
 
+mod from_client;
 mod open;
 pub mod payload;
 
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+pub use from_client::FromClient;
 pub use open::Open;
 
 /// The protocol's version as the query parameter `EIO` says it.

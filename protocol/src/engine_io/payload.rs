@@ -6,7 +6,7 @@ use base64::{
 };
 use bytes::Bytes;
 
-use super::{DecodeError, Packet};
+use super::{DecodeError, FromClient, Packet};
 
 /// Between two packets of a payload. The protocol assumes that no text holds it; JSON escapes it.
 pub const SEPARATOR: char = '\x1e';
@@ -53,12 +53,43 @@ pub fn decode(payload: &str, limits: Limits) -> Result<Vec<Packet<'_>>, DecodeEr
     Ok(packets)
 }
 
+/// One packet of a client's payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A text packet that [`FromClient::read`] accepts.
+    Text(&'a str),
+    /// A binary packet.
+    Binary(Bytes),
+}
+
+/// Reads a payload as a server does, for which some packets are none of its business.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_from_client(payload: &str, limits: Limits) -> Result<Vec<Piece<'_>>, DecodeError> {
+    if payload.len() > limits.bytes_max {
+        return Err(DecodeError::PayloadTooLarge { got: payload.len(), max: limits.bytes_max });
+    }
+    let mut pieces = Vec::new();
+    for packet in payload.split(SEPARATOR) {
+        if pieces.len() == limits.packets_max {
+            return Err(DecodeError::TooManyPackets { max: limits.packets_max });
+        }
+        pieces.push(match packet.strip_prefix('b') {
+            Some(base64) => Piece::Binary(decode_binary(base64)?),
+            None => FromClient::read(packet).map(|_| Piece::Text(packet))?,
+        });
+    }
+    Ok(pieces)
+}
+
+fn decode_binary(base64: &str) -> Result<Bytes, DecodeError> {
+    BASE64.decode(base64).map(Bytes::from).map_err(|_| DecodeError::MalformedBase64)
+}
+
 fn decode_packet(packet: &str) -> Result<Packet<'_>, DecodeError> {
     match packet.strip_prefix('b') {
-        Some(base64) => {
-            let bytes = BASE64.decode(base64).map_err(|_| DecodeError::MalformedBase64)?;
-            Ok(Packet::Binary(Bytes::from(bytes)))
-        }
+        Some(base64) => decode_binary(base64).map(Packet::Binary),
         None => Packet::decode_text(packet),
     }
 }

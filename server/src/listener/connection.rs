@@ -201,6 +201,62 @@ impl GuardedStream {
         (Self { stream, meter, _membership: enrol(handle.clone()) }, handle)
     }
 
+    /// Waits until there may be something to read, or the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.stream.readable().await
+    }
+
+    /// Waits until the peer may take something, or the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.stream.writable().await
+    }
+
+    /// Reads what is there: for owners who share a stream between a reader and a writer.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if nothing is, else what the system says.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check_uncut()?;
+        let bytes = self.stream.try_read(buffer)?;
+        self.meter.bytes_in.fetch_add(bytes as u64, Relaxed);
+        Ok(bytes)
+    }
+
+    /// Writes as much as the system takes at once.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if it takes nothing (the peer's time runs from then on), else what the system says.
+    pub fn try_write_vectored(&self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.check_uncut()?;
+        match self.stream.try_write_vectored(slices) {
+            Ok(bytes) => {
+                self.meter.wrote(bytes);
+                Ok(bytes)
+            }
+            Err(error) => {
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    self.meter.blocked();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing more will be written: the peer reads an end behind what was.
+    pub fn finish(&self) {
+        let _ = SockRef::from(&*self.stream).shutdown(Shutdown::Write); // fails only if the peer was quicker
+    }
+
+    fn check_uncut(&self) -> io::Result<()> {
+        if self.meter.cut.get().is_some() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
     fn poll_written(
         &self,
         cx: &mut Context<'_>,

@@ -13,7 +13,10 @@ use futures_util::future::BoxFuture;
 use http::Request;
 use tower::Service;
 
-use super::oxide::{Oxide, OxideService};
+use super::{
+    lean::{Lean, LeanService},
+    oxide::{Oxide, OxideService},
+};
 use crate::{auth::Gate, chat::Core, metrics::Metrics};
 
 /// Which engine carries Socket.IO.
@@ -22,17 +25,20 @@ pub enum EngineKind {
     /// The ecosystem's.
     #[default]
     Socketioxide,
+    /// Our own.
+    Lean,
 }
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Socketioxide];
+    pub const ALL: &'static [Self] = &[Self::Socketioxide, Self::Lean];
 
     /// Its name in configurations.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Socketioxide => "socketioxide",
+            Self::Lean => "lean",
         }
     }
 }
@@ -73,6 +79,12 @@ pub struct EngineRules {
     pub frames_waiting_max: usize,
     /// The same in bytes: a history of fifty long messages is one frame.
     pub frames_waiting_bytes_max: u64,
+    /// Sessions at once, also those outside of every namespace; more are answered 503. Only the lean engine counts them.
+    pub sessions_max: usize,
+    /// The same from one address, as the system names it: a proxy in front is one address. Only the lean engine.
+    pub sessions_per_address_max: usize,
+    /// Handshakes in one second, from everywhere; more are answered 503. Only the lean engine.
+    pub handshakes_per_second_max: u32,
 }
 
 impl Default for EngineRules {
@@ -88,6 +100,9 @@ impl Default for EngineRules {
             events_waiting_bytes_max: 4 << 20,
             frames_waiting_max: 8192,
             frames_waiting_bytes_max: 8 << 20,
+            sessions_max: 60_000, // as many as TCP connections
+            sessions_per_address_max: 60_000,
+            handshakes_per_second_max: 10_000, // ten times what one core can verify tokens for
         }
     }
 }
@@ -97,6 +112,8 @@ impl Default for EngineRules {
 pub enum Engine {
     /// See [`EngineKind::Socketioxide`].
     Socketioxide(Oxide),
+    /// See [`EngineKind::Lean`].
+    Lean(Lean),
 }
 
 impl Engine {
@@ -112,6 +129,7 @@ impl Engine {
     ) -> Self {
         match kind {
             EngineKind::Socketioxide => Self::Socketioxide(Oxide::new(path, rules, core, gate, metrics)),
+            EngineKind::Lean => Self::Lean(Lean::new(rules, core, gate, metrics)),
         }
     }
 
@@ -120,6 +138,7 @@ impl Engine {
     pub fn service(&self) -> EngineService {
         match self {
             Self::Socketioxide(oxide) => EngineService::Socketioxide(oxide.service()),
+            Self::Lean(lean) => EngineService::Lean(lean.service()),
         }
     }
 
@@ -127,6 +146,7 @@ impl Engine {
     pub async fn close(&self) {
         match self {
             Self::Socketioxide(oxide) => oxide.close().await,
+            Self::Lean(lean) => lean.close().await,
         }
     }
 }
@@ -136,6 +156,8 @@ impl Engine {
 pub enum EngineService {
     /// See [`EngineKind::Socketioxide`].
     Socketioxide(OxideService),
+    /// See [`EngineKind::Lean`].
+    Lean(LeanService),
 }
 
 impl Service<Request<Body>> for EngineService {
@@ -150,6 +172,7 @@ impl Service<Request<Body>> for EngineService {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self {
             Self::Socketioxide(service) => service.call(request),
+            Self::Lean(service) => service.call(request),
         }
     }
 }

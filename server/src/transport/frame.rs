@@ -10,6 +10,8 @@ use serde::{Serialize, Serializer, ser::SerializeTuple};
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::lean::Packet;
+
 /// An encoded application packet. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -21,6 +23,7 @@ struct Inner {
     name: String,
     args: Vec<Box<RawValue>>,
     text: OnceLock<Utf8Bytes>,
+    packet: OnceLock<Packet>,
 }
 
 impl Frame {
@@ -49,6 +52,12 @@ impl Frame {
         self.inner.text.get_or_init(text).clone()
     }
 
+    /// The Socket.IO event as one packet with its frame; made once for all connections.
+    pub(super) fn packet(&self) -> &Packet {
+        let args = self.inner.args.iter().map(|arg| arg.get());
+        self.inner.packet.get_or_init(|| Packet::event(&self.inner.name, args))
+    }
+
     /// Bytes of the name and the arguments: what the frame costs in a queue, give or take punctuation.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -62,7 +71,7 @@ impl From<&AppPacket> for Frame {
             AppPacket::Event { name, args } => (name.clone(), args.iter().map(raw).collect()),
             AppPacket::Json(value) => (String::new(), vec![raw(value)]),
         };
-        Self { inner: Arc::new(Inner { name, args, text: OnceLock::new() }) }
+        Self { inner: Arc::new(Inner { name, args, text: OnceLock::new(), packet: OnceLock::new() }) }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod engine;
 pub mod frame;
+pub mod lean;
 pub mod oxide;
 pub mod websocket;
 

@@ -18,7 +18,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("listen.port", Some("PORT"), "port for clients; 0: any free one", |d, v| d.config.listen.set_port(v.port()?)),
     setting!("listen.admin_host", Some("ADMIN_HOST"), "IP address for /metrics", |d, v| d.admin_host = Some(v.ip()?)),
     setting!("listen.admin_port", Some("ADMIN_PORT"), "port for /metrics; unset: no such listener", |d, v| d.admin_port = Some(v.port()?)),
-    setting!("listen.engine", Some("SOCKET_IO_ENGINE"), "what carries Socket.IO: socketioxide", |d, v| d.config.engine_kind = engine(v)?),
+    setting!("listen.engine", Some("SOCKET_IO_ENGINE"), "what carries Socket.IO: socketioxide or lean", |d, v| d.config.engine_kind = engine(v)?),
     setting!("identity.mode", Some("IDENTITY"), "token: verified tokens only; open: clients say who they are", |d, v| d.config.identity = mode(v)?),
     setting!("identity.jwt_secret", Some("JWT_SECRET"), "shared secret of HS256 tokens", |d, v| d.jwt_secret = Some(Secret::new(v.text()?))),
     setting!("identity.jwt_issuer", Some("JWT_ISSUER"), "iss that tokens must carry", |d, v| d.jwt_issuer = Some(v.text()?.to_owned())),

@@ -1,0 +1,67 @@
+//! Writes what was queued, a round at a time: whoever queues puts the session on a list once, and the writer lets the others of the round
+//! queue too before it writes. So a burst costs each connection one system call, and a delivery no wake-up of its own.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+use super::session::Session;
+
+/// Writers side by side: more than cores gain nothing, and each serves its own sessions.
+const WRITERS_MAX: usize = 8;
+
+/// The writers of one engine.
+#[derive(Debug)]
+pub(super) struct Flushers(Box<[Arc<Flusher>]>);
+
+#[derive(Debug, Default)]
+struct Flusher {
+    dirty: Mutex<Vec<Arc<Session>>>,
+    /// Rung when something came into an empty list.
+    bell: Notify,
+}
+
+impl Flushers {
+    pub(super) fn new() -> Self {
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(WRITERS_MAX);
+        Self((0..count).map(|_| Arc::default()).collect())
+    }
+
+    /// A session has something to write.
+    pub(super) fn mark(&self, session: Arc<Session>) {
+        let flusher = &self.0[session.number() % self.0.len()];
+        let is_first = {
+            let mut dirty = flusher.dirty.lock().expect("no code panics while it holds the list");
+            dirty.push(session);
+            dirty.len() == 1
+        };
+        if is_first {
+            flusher.bell.notify_one();
+        }
+    }
+
+    /// One future per writer, to run as long as the engine lives.
+    pub(super) fn writers(&self) -> impl Iterator<Item = impl Future<Output = ()> + Send + use<>> {
+        self.0.iter().cloned().map(Flusher::write)
+    }
+}
+
+impl Flusher {
+    async fn write(self: Arc<Self>) {
+        let mut round = Vec::new();
+        loop {
+            self.bell.notified().await;
+            tokio::task::yield_now().await; // whoever is ready now may queue as well
+            std::mem::swap(&mut round, &mut *self.dirty.lock().expect("no code panics while it holds the list"));
+            for session in round.drain(..) {
+                session.flush();
+            }
+            if round.capacity() > ROUND_KEPT_MAX {
+                round = Vec::new();
+            }
+        }
+    }
+}
+
+/// A list that was longer gives its memory back.
+const ROUND_KEPT_MAX: usize = 4096;

@@ -1,0 +1,173 @@
+//! A Socket.IO engine of our own: strict to the letter, in order, bounded, and light.
+//!
+//! # What happens
+//!
+//! 1. `service.rs` reads a request ([`request`]) and gives it to `polling.rs` or `upgrade.rs`, within the bounds of `table.rs`.
+//! 2. A WebSocket is taken out of HTTP's hands: from then on the engine owns the stream, and `ws/` reads and makes its frames.
+//! 3. Each session is one task, `life.rs`. It reads (`line.rs`) what its client says, and what that means is decided by a state machine
+//!    without IO (`talk.rs`). A CONNECT is verified and counted before it is answered; then [`crate::connection::drive`] takes the events.
+//! 4. What a client is told is encoded once for all who read it (`packet.rs`) and queued (`outgoing.rs` and its bounded `outbox.rs`);
+//!    `flusher.rs` writes what has gathered, each connection's with one call.
+//! 5. `heart.rs` pings everybody from clocks that all share (`clock.rs`).
+//!
+//! An idle session costs no buffer, no timer and no channel. A client that sends faster than its commands are carried out is held back by
+//! not reading; one that reads too slowly fills its queue and is cut, and the listener's watcher cuts those that stopped reading.
+//!
+//! What it is not: a library for others, with rooms and acknowledgements asked of clients. It knows one namespace and sends no attachments,
+//! because no dialect here has any.
+
+mod answer;
+mod clock;
+mod flusher;
+mod heart;
+mod life;
+mod line;
+mod outbox;
+mod outgoing;
+mod packet;
+mod polling;
+mod request;
+mod service;
+mod session;
+mod table;
+mod talk;
+mod upgrade;
+mod ws;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use chatwright_protocol::engine_io::{self, Open};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+pub(super) use packet::Packet;
+pub use service::LeanService;
+
+use super::{EndReason, EngineRules};
+use crate::{auth::Gate, chat::Core, metrics::Metrics};
+use flusher::Flushers;
+use heart::Heart;
+use outbox::Bounds;
+use table::Table;
+
+/// How long sessions may take to end when the engine closes; a client that does not read is cut by then.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// What the parts of one engine share.
+struct Shared {
+    rules: EngineRules,
+    core: Arc<dyn Core>,
+    gate: Gate,
+    metrics: Metrics,
+    table: Arc<Table>,
+    heart: Arc<Heart>,
+    flushers: Flushers,
+    /// The sessions' tasks.
+    tasks: TaskTracker,
+    numbers: AtomicUsize,
+    is_closing: AtomicBool,
+    // Packets that are always the same.
+    ping: Packet,
+    noop: Packet,
+    close: Packet,
+    disconnect: Packet,
+}
+
+impl Shared {
+    fn next_number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { packets_max: self.rules.frames_waiting_max, bytes_max: self.rules.frames_waiting_bytes_max }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire) || self.core.registry().stopping().is_cancelled()
+    }
+
+    fn open_packet(&self, sid: &str, upgrades: &[&str]) -> Packet {
+        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let open = engine_io::Packet::Open(Open {
+            sid: sid.to_owned(),
+            upgrades: upgrades.iter().map(|&name| name.to_owned()).collect(),
+            ping_interval_ms: milliseconds(self.rules.ping_interval),
+            ping_timeout_ms: milliseconds(self.rules.ping_timeout),
+            max_payload_bytes: self.rules.packet_bytes_max,
+        });
+        match open.to_frame() {
+            engine_io::Frame::Text(text) => Packet::of(&text),
+            engine_io::Frame::Binary(_) => unreachable!("an open packet is text"),
+        }
+    }
+}
+
+/// The engine at work. Cheap to clone.
+#[derive(Clone)]
+pub struct Lean {
+    shared: Arc<Shared>,
+    /// Ends the clocks and the writers with the last clone.
+    _alive: Arc<DropGuard>,
+}
+
+impl fmt::Debug for Lean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lean")
+    }
+}
+
+impl Lean {
+    /// An engine that hands its connections to the core. Call it inside a tokio runtime.
+    #[must_use]
+    pub fn new(rules: EngineRules, core: Arc<dyn Core>, gate: Gate, metrics: Metrics) -> Self {
+        let shared = Arc::new(Shared {
+            table: Table::new(&rules),
+            heart: Arc::new(Heart::new(&rules)),
+            rules,
+            core,
+            gate,
+            metrics,
+            flushers: Flushers::new(),
+            tasks: TaskTracker::new(),
+            numbers: AtomicUsize::new(0),
+            is_closing: AtomicBool::new(false),
+            ping: Packet::of("2"),
+            noop: Packet::of("6"),
+            close: Packet::of("1"),
+            disconnect: Packet::of("41"),
+        });
+        let alive = CancellationToken::new();
+        tokio::spawn(alive.clone().run_until_cancelled_owned(Arc::clone(&shared.heart).beat()));
+        for writer in shared.flushers.writers() {
+            tokio::spawn(alive.clone().run_until_cancelled_owned(writer));
+        }
+        Self { shared, _alive: Arc::new(alive.drop_guard()) }
+    }
+
+    /// The service that answers everything below the engine's path.
+    #[must_use]
+    pub fn service(&self) -> LeanService {
+        LeanService::new(Arc::clone(&self.shared))
+    }
+
+    /// Closes all clients' sessions, in good order as far as they read.
+    pub async fn close(&self) {
+        self.shared.is_closing.store(true, Ordering::Release);
+        for session in self.shared.table.all() {
+            session.stop_softly(EndReason::ServerStopping);
+        }
+        self.shared.tasks.close();
+        if tokio::time::timeout(CLOSE_MAX, self.shared.tasks.wait()).await.is_err() {
+            tracing::info!("some clients do not read: they are cut");
+        }
+    }
+}

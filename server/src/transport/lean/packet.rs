@@ -1,0 +1,77 @@
+//! A packet for clients, encoded once: the same bytes serve a WebSocket (with the frame's header) and a poll (without it), and all
+//! members of a room.
+
+use bytes::Bytes;
+
+use super::ws::{self, Opcode};
+
+/// Engine.IO's type of a packet for the layer above, and Socket.IO's of an event.
+const MESSAGE: char = '4';
+const EVENT: char = '2';
+
+/// One Engine.IO text packet. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packet {
+    frame: Bytes,
+    header_bytes: u8,
+}
+
+impl Packet {
+    /// A packet of this text, its Engine.IO type included.
+    pub(super) fn of(text: &str) -> Self {
+        Self::in_frame(text.len(), |out| out.extend_from_slice(text.as_bytes()))
+    }
+
+    /// An event of the main namespace: its name as JSON, and its arguments as JSON.
+    pub(crate) fn event<'a>(name: &str, args: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let name = serde_json::Value::from(name).to_string();
+        let length = "42[]".len() + name.len() + args.clone().map(|arg| ",".len() + arg.len()).sum::<usize>();
+        Self::in_frame(length, |out| {
+            out.extend_from_slice(&[MESSAGE as u8, EVENT as u8, b'[']);
+            out.extend_from_slice(name.as_bytes());
+            for arg in args {
+                out.push(b',');
+                out.extend_from_slice(arg.as_bytes());
+            }
+            out.push(b']');
+        })
+    }
+
+    /// A control frame of a WebSocket; a poll never takes it.
+    pub(super) fn control(frame: Vec<u8>) -> Self {
+        Self { frame: Bytes::from(frame), header_bytes: 0 }
+    }
+
+    fn in_frame(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut out = Vec::with_capacity(length + 10);
+        ws::header(&mut out, Opcode::Text, length);
+        let header_bytes = u8::try_from(out.len()).expect("a header has at most ten bytes");
+        write(&mut out);
+        debug_assert_eq!(out.len(), length + usize::from(header_bytes), "the header says another length");
+        Self { frame: Bytes::from(out), header_bytes }
+    }
+
+    /// As a WebSocket carries it.
+    pub(super) fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// As a poll carries it.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.frame[usize::from(self.header_bytes)..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_the_same_on_both_transports() {
+        let packet = Packet::event("a \"b\"", ["1", "{\"x\":\"ä\"}"].into_iter());
+        assert_eq!(packet.text(), r#"42["a \"b\"",1,{"x":"ä"}]"#.as_bytes());
+        assert_eq!(packet.frame()[..2], [0x81, u8::try_from(packet.text().len()).expect("short")]);
+        assert_eq!(packet.frame()[2..], *packet.text());
+        assert_eq!(Packet::event("e", std::iter::empty()), Packet::of(r#"42["e"]"#));
+    }
+}
