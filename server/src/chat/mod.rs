@@ -3,6 +3,7 @@
 //! A core knows no sockets and no HTTP: connections come in through [`Core::connect`] with a [`Sink`], and everything that outlives a connection
 //! is behind a port.
 
+mod backlog;
 mod connection;
 pub mod conversations;
 pub mod direct;

@@ -10,7 +10,7 @@ use chatwright_protocol::{
         Dialect,
         direct::conversation::{id_of, peer_of},
     },
-    vocabulary::{Event, Message, RoomId, UserId},
+    vocabulary::{Event, Message, MessageId, RoomId, UserId},
 };
 
 use super::lane::{Due, Lane, Next};
@@ -20,6 +20,9 @@ use crate::{
     transport::Frame,
 };
 
+/// Messages told before they were stored whose hearers are remembered; as many as a backlog usually holds.
+const EARLY_MAX: usize = 1000;
+
 /// The users of this instance. Its size follows connections times partners, which are both bounded.
 #[derive(Debug)]
 pub(super) struct Floor {
@@ -28,19 +31,24 @@ pub(super) struct Floor {
     lanes: HashMap<RoomId, Lane>,
     /// Who here wants to know about a user's coming and going.
     watchers: HashMap<UserId, HashSet<UserId>>,
+    /// Messages that were told before the store confirmed them (it was away), with those who heard them.
+    early: HashMap<MessageId, HashSet<DeviceId>>,
 }
 
 #[derive(Debug, Default)]
 struct Local {
     devices: HashMap<DeviceId, Arc<Connection>>,
     partners: BTreeSet<UserId>,
+    /// The store was asked about his conversations.
+    acquainted: bool,
     /// All his conversations were read from the store: one that has no lane has had no message before.
     known: bool,
 }
 
 impl Floor {
     pub(super) fn new(dialect: &'static Dialect) -> Self {
-        Self { dialect, users: HashMap::new(), lanes: HashMap::new(), watchers: HashMap::new() }
+        let (users, lanes, watchers) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { dialect, users, lanes, watchers, early: HashMap::new() }
     }
 
     pub(super) fn users(&self) -> usize {
@@ -95,6 +103,7 @@ impl Floor {
             }
         }
         if let Some(local) = self.users.get_mut(user) {
+            local.acquainted = true;
             local.known = all;
         }
     }
@@ -119,6 +128,7 @@ impl Floor {
             .filter_map(|user| self.users.get(user))
             .fold((false, false), |(_, known), local| (true, known || local.known));
         if !here {
+            self.early.remove(&due.message.id);
             return Next::Settled;
         }
         self.meet(&sender, &receiver);
@@ -127,6 +137,18 @@ impl Floor {
         let (told, next) = lane.offer(due);
         self.tell_all(&told);
         next
+    }
+
+    /// Tells a message to its receiver before the store confirmed it.
+    pub(super) fn tell_early(&mut self, message: Message) {
+        let Some((_, receiver)) = users_of(&message) else { return };
+        let Some(local) = self.users.get(&receiver) else { return };
+        let heard = local.devices.keys().cloned().collect();
+        if self.early.len() >= EARLY_MAX {
+            self.early.clear(); // a store that lost its data never confirmed them; a repetition is the lesser harm
+        }
+        self.early.insert(message.id.clone(), heard);
+        self.tell(&receiver, &Event::Message(message));
     }
 
     /// Takes what the store has of a conversation above what is told.
@@ -154,7 +176,12 @@ impl Floor {
 
     /// Tells something to all connections of a user.
     pub(super) fn tell(&self, user: &UserId, event: &Event) {
-        self.tell_except(user, event, None);
+        self.tell_but(user, event, |_| false);
+    }
+
+    /// Users who came while the store could not be asked about their conversations.
+    pub(super) fn strangers(&self) -> Vec<UserId> {
+        self.users.iter().filter(|(_, local)| !local.acquainted).map(|(user, _)| user.clone()).collect()
     }
 
     /// Tells the partners of a user, who are here, that he is connected now or not any more.
@@ -164,18 +191,19 @@ impl Floor {
         }
     }
 
-    fn tell_all(&self, told: &[Due]) {
+    fn tell_all(&mut self, told: &[Due]) {
         for due in told {
             let Some((sender, receiver)) = users_of(&due.message) else { continue };
-            self.tell(&receiver, &Event::Message(due.message.clone()));
-            self.tell_except(&sender, &Event::Sent(due.message.clone()), due.except.as_ref());
+            let heard = self.early.remove(&due.message.id).unwrap_or_default();
+            self.tell_but(&receiver, &Event::Message(due.message.clone()), |device| heard.contains(device));
+            self.tell_but(&sender, &Event::Sent(due.message.clone()), |device| due.except.as_ref() == Some(device));
         }
     }
 
-    fn tell_except(&self, user: &UserId, event: &Event, except: Option<&DeviceId>) {
+    fn tell_but(&self, user: &UserId, event: &Event, is_excepted: impl Fn(&DeviceId) -> bool) {
         let Some(local) = self.users.get(user) else { return };
         let Some(frame) = Frame::of(self.dialect, event) else { return };
-        for (_, connection) in local.devices.iter().filter(|(id, _)| except != Some(id)) {
+        for (_, connection) in local.devices.iter().filter(|(id, _)| !is_excepted(id)) {
             connection.tell(&frame);
         }
     }

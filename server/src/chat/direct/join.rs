@@ -29,7 +29,7 @@ impl Hub {
         check_id(user.as_str(), "userId", self.rules.limits.id_characters_max)?;
         match connection.member() {
             Some(known) if known.user == user => {
-                self.tell_who_is_there(connection, &self.partners(&user).await).await;
+                self.tell_who_is_there(connection, &self.partners(&user).await.unwrap_or_default()).await;
                 return Ok(Confirmation::Authenticated);
             }
             Some(_) if connection.is_verified() => return Err(Refusal::IdentityFixed),
@@ -56,8 +56,7 @@ impl Hub {
             return Err(Refusal::TooMany { what: "connections" });
         }
         let first_here = self.floor().arrive(connection, user);
-        let partners = self.partners(user).await;
-        self.floor().acquaint(user, &partners, partners.len() < PARTNERS_MAX);
+        let partners = self.acquaint(user).await.unwrap_or_default();
         let device = connection.device(Member::nameless(user.clone()));
         let first = match self.ports.roster.enter(&place_of(user), &device).await {
             Ok(first) => first,
@@ -118,11 +117,17 @@ impl Hub {
         }
     }
 
-    async fn partners(&self, user: &UserId) -> Vec<Partner> {
-        self.ports.store.partners(user, PARTNERS_MAX).await.unwrap_or_else(|problem| {
-            tracing::warn!(%problem, "a user comes in without the store");
-            Vec::new()
-        })
+    /// Follows a user's conversations from where the store says they are. Without the store each starts with its next message, until a
+    /// sweep finds the store back.
+    pub(super) async fn acquaint(&self, user: &UserId) -> Option<Vec<Partner>> {
+        let partners = self.partners(user).await?;
+        self.floor().acquaint(user, &partners, partners.len() < PARTNERS_MAX);
+        Some(partners)
+    }
+
+    async fn partners(&self, user: &UserId) -> Option<Vec<Partner>> {
+        let partners = self.ports.store.partners(user, PARTNERS_MAX).await;
+        partners.inspect_err(|problem| tracing::warn!(%problem, "a user is here without the store")).ok()
     }
 
     /// Tells a connection which of its user's partners are on-line.

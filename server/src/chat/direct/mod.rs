@@ -35,11 +35,14 @@ use crate::{
         channels::{Channels, Hearing},
         direct::{DirectNotice, Signal, said},
     },
-    chat::{Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, registry::Registry},
+    chat::{
+        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, backlog::Backlog,
+        registry::Registry,
+    },
     metrics::Metrics,
     store::{
         DeviceId, InstanceId, RosterStore, StoreError,
-        direct::{DirectStore, UserRecord},
+        direct::{DirectDraft, DirectStore, UserRecord},
     },
     transport::{EndReason, Sink},
 };
@@ -84,6 +87,7 @@ pub struct Hub {
     metrics: Metrics,
     registry: Registry,
     floor: Mutex<Floor>,
+    backlog: Backlog<DirectDraft>,
     saved: Mutex<HashMap<UserId, UserRecord>>,
     /// The cluster's roster may differ from what is true here: an answer was lost, or it was away.
     roster_differs: AtomicBool,
@@ -115,6 +119,7 @@ impl Hub {
             metrics,
             registry: Registry::new(rules.limits.connections_max),
             floor: Mutex::new(Floor::new(rules.dialect)),
+            backlog: Backlog::new(rules.limits.backlog_max),
             saved: Mutex::default(),
             roster_differs: AtomicBool::new(false),
             stopped: CancellationToken::new(),
@@ -123,6 +128,7 @@ impl Hub {
         hub.tasks.spawn(hear::listen(Arc::clone(&hub), hearing));
         hub.tasks.spawn(upkeep::renew(Arc::clone(&hub)));
         hub.tasks.spawn(upkeep::sweep(Arc::clone(&hub)));
+        hub.tasks.spawn(send::write_backlog(Arc::clone(&hub)));
         hub
     }
 
@@ -265,7 +271,7 @@ impl Core for Hub {
             Health {
                 store: PortHealth { technology: self.ports.store.technology(), problem: problem_of_store },
                 bus: PortHealth { technology: self.ports.channels.technology(), problem: problem_of_bus },
-                backlog: 0,
+                backlog: self.backlog.len(),
             }
         })
     }
@@ -274,6 +280,7 @@ impl Core for Hub {
         Box::pin(async move {
             self.registry.stop_accepting();
             self.stopped.cancel();
+            self.backlog.close();
             self.tasks.close();
             self.tasks.wait().await;
             if let Err(problem) = self.ports.roster.resign(&self.instance).await {

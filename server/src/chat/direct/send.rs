@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use chatwright_protocol::vocabulary::{Event, MessageKind, Refusal, UserId};
+use chatwright_protocol::vocabulary::{Event, MessageKind, Refusal, RoomId, UserId};
 
 use super::{Confirmation, Connection, Hub, away, lane::Due};
 use crate::{
     bus::direct::{DirectNotice, fresh_id},
+    chat::backlog::{self, Waits},
     clock,
-    store::{Attempt, direct::DirectDraft},
+    store::{Attempt, StoreError, direct::DirectDraft},
     transport::Frame,
 };
 
@@ -22,6 +23,22 @@ pub(super) struct Words {
     pub(super) attachment: Option<String>,
 }
 
+impl Waits for DirectDraft {
+    fn room(&self) -> &RoomId {
+        &self.conversation
+    }
+}
+
+/// Writes what waited for the store, as long as the server runs and something waits; its senders are told then.
+pub(super) async fn write_backlog(hub: Arc<Hub>) {
+    let store = async |draft: DirectDraft| {
+        let sequence = hub.ports.store.append(&draft, Attempt::Again).await?;
+        hub.spread(Due { message: draft.placed(sequence), except: None });
+        Ok(())
+    };
+    backlog::write(&hub.backlog, hub.rules.clocks.backlog_retry, store).await;
+}
+
 impl Hub {
     pub(super) async fn send(
         &self,
@@ -32,6 +49,9 @@ impl Hub {
     ) -> Result<Confirmation, Refusal> {
         let conversation = self.conversation(&user, peer)?;
         self.check_words(&words)?;
+        if self.backlog.is_full() {
+            return Err(Refusal::Unavailable);
+        }
         let draft = DirectDraft {
             id: fresh_id(),
             conversation,
@@ -42,14 +62,36 @@ impl Hub {
             attachment: words.attachment,
             sent_at_ms: clock::unix_ms(),
         };
-        let sequence = self.ports.store.append(&draft, Attempt::First).await.map_err(|problem| away(&problem))?;
+        if self.backlog.holds(&draft.conversation) {
+            return Ok(self.take_on(draft)); // it must not overtake what was said before
+        }
+        let sequence = match self.ports.store.append(&draft, Attempt::First).await {
+            Ok(sequence) => sequence,
+            Err(StoreError::Unavailable(problem)) => {
+                tracing::warn!(problem, "a message waits for the store");
+                return Ok(self.take_on(draft));
+            }
+            Err(problem @ StoreError::Corrupt(_)) => return Err(away(&problem)),
+        };
         let message = draft.placed(sequence);
         if let Some(frame) = Frame::of(self.rules.dialect, &Event::Sent(message.clone())) {
             connection.tell(&frame);
         }
-        self.publish(&DirectNotice::Message(message.clone()));
-        self.offer(Due { message: message.clone(), except: Some(connection.id().clone()) });
+        self.spread(Due { message: message.clone(), except: Some(connection.id().clone()) });
         Ok(Confirmation::Sent(message))
+    }
+
+    /// Tells a stored message to the other instances and to those here.
+    fn spread(&self, due: Due) {
+        self.publish(&DirectNotice::Message(due.message.clone()));
+        self.offer(due);
+    }
+
+    /// The store is away: tells the message to its receiver, if he is here, and remembers it. Its sender hears `message_sent` when it is stored.
+    fn take_on(&self, draft: DirectDraft) -> Confirmation {
+        self.backlog.push(draft.clone());
+        self.floor().tell_early(draft.placed(0));
+        Confirmation::Pending
     }
 
     fn check_words(&self, words: &Words) -> Result<(), Refusal> {

@@ -83,6 +83,12 @@ impl Hub {
     }
 
     async fn sweep(&self) {
+        let strangers = self.floor().strangers();
+        for user in &strangers {
+            if self.acquaint(user).await.is_none() {
+                return;
+            }
+        }
         let followed = self.floor().followed();
         for batch in followed.chunks(SWEEP_MAX) {
             let conversations: Vec<RoomId> = batch.iter().map(|(conversation, _)| conversation.clone()).collect();

@@ -1,7 +1,6 @@
 //! The core of `rooms`: named rooms whose history and order the store gives. One file per verb; [`Hub::handle`](Core::handle) is the dispatcher.
 
 mod authenticate;
-mod backlog;
 mod heal;
 mod join;
 mod leave;
@@ -31,13 +30,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::{Identity, IdentityMode},
     bus::{Bus, Deliveries},
-    chat::{Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, registry::Registry},
+    chat::{
+        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, backlog::Backlog,
+        registry::Registry,
+    },
     events::EventSink,
     metrics::Metrics,
-    store::{Admission, DeviceId, History, InstanceId, MessageStore, RosterStore},
+    store::{Admission, DeviceId, Draft, History, InstanceId, MessageStore, RosterStore},
     transport::{EndReason, Sink},
 };
-use backlog::Backlog;
 use roster::Roster;
 
 /// What the core needs from outside.
@@ -98,7 +99,7 @@ pub struct Hub {
     metrics: Metrics,
     registry: Registry,
     roster: Roster,
-    backlog: Backlog,
+    backlog: Backlog<Draft>,
     outbox: Option<outbox::Outbox>,
     /// The cluster's roster may differ from what is true here: an answer was lost, or it was away.
     roster_differs: AtomicBool,
@@ -154,7 +155,7 @@ impl Hub {
         hub.keep(upkeep::renew(Arc::clone(&hub)));
         hub.keep(upkeep::sweep(Arc::clone(&hub)));
         hub.keep(upkeep::refresh(Arc::clone(&hub)));
-        hub.keep(backlog::write(Arc::clone(&hub)));
+        hub.keep(send::write_backlog(Arc::clone(&hub)));
         hub
     }
 

@@ -8,10 +8,27 @@ use super::{Confirmation, Connection, Hub, Post, away};
 use crate::{
     auth::Identity,
     bus::NoticeBody,
+    chat::backlog::{self, Waits},
     clock,
     store::{Attempt, Draft, StoreError, Stored},
     transport::Frame,
 };
+
+impl Waits for Draft {
+    fn room(&self) -> &RoomId {
+        &self.room
+    }
+}
+
+/// Writes what waited for the store, as long as the server runs and something waits.
+pub(super) async fn write_backlog(hub: Arc<Hub>) {
+    let store = async |draft: Draft| {
+        let position = hub.ports.messages.append(&draft, Attempt::Again).await?;
+        hub.spread(draft.placed(position)).await;
+        Ok(())
+    };
+    backlog::write(&hub.backlog, hub.rules.clocks.backlog_retry, store).await;
+}
 
 impl Hub {
     pub(super) async fn send(

@@ -80,6 +80,7 @@ struct HealthJson {
     store: &'static str,
     bus: &'static str,
     connections: usize,
+    messages_waiting: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -97,6 +98,7 @@ async fn health(State(hub): State<Arc<Hub>>) -> Response {
         store: health.store.technology,
         bus: health.bus.technology,
         connections: hub.stats().connections,
+        messages_waiting: health.backlog,
         reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
     };
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

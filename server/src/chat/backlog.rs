@@ -1,35 +1,42 @@
-//! Messages that wait for the store: bounded, written in order when it returns.
+//! Messages that wait for the store: bounded, written in order when it returns. For dialects whose messages are confirmed by their store.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
 };
 
 use chatwright_protocol::vocabulary::RoomId;
 use tokio::sync::Notify;
 
-use super::Hub;
-use crate::store::{Attempt, Draft, StoreError};
+use crate::store::StoreError;
+
+/// What can wait.
+pub(super) trait Waits: Clone {
+    /// Where it is said: within it nothing overtakes.
+    fn room(&self) -> &RoomId;
+}
 
 /// The messages that wait, oldest first. Beyond its bound a send is refused before anything is done: that is the written policy. What was
 /// under way to the store by then is still taken, one message of each connection at most: the store may have it.
 #[derive(Debug)]
-pub(super) struct Backlog {
+pub(super) struct Backlog<D> {
     drafts_max: usize,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Waiting<D>>,
     work: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    drafts: VecDeque<Draft>,
+#[derive(Debug)]
+struct Waiting<D> {
+    drafts: VecDeque<D>,
     per_room: HashMap<RoomId, usize>,
     closed: bool,
 }
 
-impl Backlog {
+impl<D: Waits> Backlog<D> {
     pub(super) fn new(drafts_max: usize) -> Self {
-        Self { drafts_max, waiting: Mutex::default(), work: Notify::new() }
+        let waiting = Waiting { drafts: VecDeque::new(), per_room: HashMap::new(), closed: false };
+        Self { drafts_max, waiting: Mutex::new(waiting), work: Notify::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,9 +54,9 @@ impl Backlog {
     }
 
     /// Remembers a message.
-    pub(super) fn push(&self, draft: Draft) {
+    pub(super) fn push(&self, draft: D) {
         let mut waiting = self.waiting();
-        *waiting.per_room.entry(draft.room.clone()).or_default() += 1;
+        *waiting.per_room.entry(draft.room().clone()).or_default() += 1;
         waiting.drafts.push_back(draft);
         drop(waiting);
         self.work.notify_one();
@@ -61,7 +68,7 @@ impl Backlog {
         self.work.notify_one();
     }
 
-    fn first(&self) -> First {
+    fn first(&self) -> First<D> {
         let waiting = self.waiting();
         match waiting.drafts.front() {
             Some(draft) => First::Draft(draft.clone()),
@@ -73,40 +80,42 @@ impl Backlog {
     fn written(&self) {
         let mut waiting = self.waiting();
         let Some(draft) = waiting.drafts.pop_front() else { return };
-        if let Some(count) = waiting.per_room.get_mut(&draft.room) {
+        if let Some(count) = waiting.per_room.get_mut(draft.room()) {
             *count -= 1;
             if *count == 0 {
-                waiting.per_room.remove(&draft.room);
+                waiting.per_room.remove(draft.room());
             }
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting<D>> {
         self.waiting.lock().expect("no code panics while it holds the backlog")
     }
 }
 
-enum First {
-    Draft(Draft),
+enum First<D> {
+    Draft(D),
     Empty,
     Closed,
 }
 
-/// Writes the backlog until it is closed and empty. An attempt whose answer was lost may have taken effect, hence [`Attempt::Again`].
-pub(super) async fn write(hub: Arc<Hub>) {
+/// Writes the backlog until it is closed and empty. `store` stores one message and tells it; an attempt whose answer was lost may have taken
+/// effect, so it must know a message that is there already.
+pub(super) async fn write<D, F>(backlog: &Backlog<D>, retry: Duration, store: impl Fn(D) -> F)
+where
+    D: Waits,
+    F: Future<Output = Result<(), StoreError>>,
+{
     loop {
-        match hub.backlog.first() {
+        match backlog.first() {
             First::Closed => return,
-            First::Empty => hub.backlog.work.notified().await,
-            First::Draft(draft) => match hub.ports.messages.append(&draft, Attempt::Again).await {
-                Ok(position) => {
-                    hub.backlog.written();
-                    hub.spread(draft.placed(position)).await;
-                }
-                Err(StoreError::Unavailable(_)) => tokio::time::sleep(hub.rules.clocks.backlog_retry).await,
+            First::Empty => backlog.work.notified().await,
+            First::Draft(draft) => match store(draft.clone()).await {
+                Ok(()) => backlog.written(),
+                Err(StoreError::Unavailable(_)) => tokio::time::sleep(retry).await,
                 Err(problem @ StoreError::Corrupt(_)) => {
-                    tracing::error!(%problem, room = %draft.room, "a message cannot be stored and is given up; it was never confirmed");
-                    hub.backlog.written();
+                    tracing::error!(%problem, room = %draft.room(), "a message cannot be stored and is given up; it was never confirmed");
+                    backlog.written();
                 }
             },
         }
