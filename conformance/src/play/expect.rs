@@ -44,7 +44,14 @@ impl<'a> Player<'a> {
         site: &Site,
     ) -> Go<Bindings> {
         if mode == ExpectMode::Optional {
+            let patience = wants.iter().filter_map(|want| want.tail.within.as_ref()).map(|span| self.span(span));
+            let patience = patience.collect::<Go<Vec<_>>>()?.into_iter().max();
+            let standing = actor.optional.len();
             actor.optional.append(&mut wants);
+            if let Some(patience) = patience {
+                self.await_optional(actor, patience).await?;
+                actor.optional.truncate(standing);
+            }
             return Ok(Bindings::new());
         }
         let started = Instant::now();
@@ -79,6 +86,26 @@ impl<'a> Player<'a> {
             }
         }
         Ok(all)
+    }
+
+    /// Waits for what an optional line with a time wants, as long as nothing else comes.
+    async fn await_optional(&mut self, actor: &mut Actor, patience: Duration) -> Go {
+        let ears = self.ears();
+        let until = Instant::now() + patience;
+        while let Some(got) = actor.next(until, &ears).await {
+            let wanted = actor.optional.iter().any(|want| want.test(&got, &self.names, &ears).is_ok());
+            if !wanted && !self.is_allowed(actor, &got) {
+                actor.inbox.push_front(got);
+                break;
+            }
+            self.recorder.received(got.at, &actor.key, &got.to_string());
+            if wanted {
+                self.is_optional(actor, &got);
+                break;
+            }
+            self.refuse_never(actor, &got)?;
+        }
+        Ok(())
     }
 
     fn consume(&mut self, actor: &mut Actor, want: &Want, got: &Got, bound: &Bindings, site: &Site) -> Go {
