@@ -94,6 +94,15 @@ fn the_example_file_shows_each_setting_with_its_variable() {
 }
 
 #[test]
+fn a_history_that_is_set_short_is_shown_as_far_as_it_goes() {
+    let limits = |history: &str| from_variables(&[("MAX_MESSAGE_HISTORY", history)]).config.limits;
+    assert_eq!((limits("3").history_max, limits("3").history_default), (3, 3));
+    assert_eq!(limits("500").history_default, 50);
+    let problem = problem("[limits]\nhistory = 3\nhistory_default = 4\n");
+    assert!(problem.contains("must not be above limits.history, which is 3"), "{problem}");
+}
+
+#[test]
 fn a_variable_beats_the_file_and_an_empty_one_is_not_set() {
     let file = "[limits]\nhistory = 200\n[redis]\nhost = \"a\"\n";
     let set = variables(&[("MAX_MESSAGE_HISTORY", "300"), ("REDIS_HOST", ""), ("REDIS_PORT", "7000")]);

@@ -91,7 +91,12 @@ impl Draft {
 }
 
 /// The configuration, if its parts fit together.
-pub(super) fn finish(draft: Draft) -> Result<Configured, ConfigError> {
+pub(super) fn finish(mut draft: Draft) -> Result<Configured, ConfigError> {
+    // Who keeps fewer messages than a history usually shows has set all that there is to set.
+    if !draft.is_set("limits.history_default") {
+        let limits = &mut draft.config.limits;
+        limits.history_default = limits.history_default.min(limits.history_max);
+    }
     check_sizes(&draft)?;
     let verifier = verifier(&draft)?;
     let warnings = warnings(&draft, &verifier);
@@ -182,10 +187,8 @@ fn check_sizes(draft: &Draft) -> Result<(), ConfigError> {
         return Err(draft.error(culprit, problem));
     }
     if limits.history_default > limits.history_max {
-        let culprit = if draft.is_set("limits.history") { "limits.history" } else { "limits.history_default" };
-        let problem =
-            format!("limits.history must not be below limits.history_default, which is {}", limits.history_default);
-        return Err(draft.error(culprit, problem));
+        let problem = format!("must not be above limits.history, which is {}", limits.history_max);
+        return Err(draft.error("limits.history_default", problem));
     }
     Ok(())
 }
