@@ -78,6 +78,7 @@ pub(super) fn pattern(of: &Pattern) -> Json {
             with_bounds(name, bounds.as_ref())
         }
         Pattern::Regex(expression) => json!({"$regex": expression.source}),
+        Pattern::Text(name) => json!({"$holds": {"$name": name.0.join(".")}}),
         Pattern::Not(inner) => json!({"$not": pattern(inner)}),
         Pattern::As(inner, name) => json!({"$as": name, "of": pattern(inner)}),
         Pattern::OneOf(options) => json!({"$oneOf": options.iter().map(pattern).collect::<Vec<_>>()}),

@@ -117,6 +117,11 @@ impl Matcher<'_> {
             Pattern::Each(each) => self.each(each, got),
             Pattern::Kind { kind, bounds } => self.kind(*kind, bounds.as_ref(), got),
             Pattern::Regex(expression) => self.regex(expression, got),
+            Pattern::Text(name) => match eval(&Value::Name(name.clone()), &Inner(self.scope, self.bound)) {
+                Ok(wanted) if got.as_text().is_some_and(|text| text.contains(&wanted.to_plain())) => Ok(()),
+                Ok(_) => Err(self.differs(pattern.to_string(), clipped(got))),
+                Err(why) => Err(self.differs(why, String::new())),
+            },
             Pattern::Not(inner) => {
                 let before = self.bound.len();
                 let matched = self.pattern(inner, got).is_ok();

@@ -48,7 +48,7 @@ fn used(line: &str) -> Vec<(usize, &str)> {
         let rest = &line[at + c.len_utf8()..];
         let name = match (c, rest.strip_prefix('{')) {
             ('$', Some(braced)) if before != '\\' => braced,
-            ('$', None) if !quoted && (before.is_whitespace() || "[({,:=!|+-.".contains(before)) => rest,
+            ('$', None) if !quoted && (before.is_whitespace() || "[({,:=!|+-.~".contains(before)) => rest,
             _ => "",
         };
         let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());

@@ -75,6 +75,10 @@ fn unary(c: &mut Cursor) -> Parsed<Pattern> {
         Some('{') => object(c),
         Some('[') => list(c),
         Some('@') => kind(c),
+        Some('~') if c.starts_with("~$") => {
+            c.expect("~$")?;
+            c.path().map(Pattern::Text)
+        }
         Some('~') => regex(c).map(Pattern::Regex),
         _ => {
             let mark = c.mark();

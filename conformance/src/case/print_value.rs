@@ -179,6 +179,7 @@ impl Display for Pattern {
                 bounds.as_ref().map_or(Ok(()), |bounds| write!(f, "{bounds}"))
             }
             Self::Regex(expression) => write!(f, "{expression}"),
+            Self::Text(name) => write!(f, "~{name}"),
             Self::Not(inner) => write!(f, "!{}", Tight(inner)),
             Self::As(inner, name) => write!(f, "{} as ${name}", Captured(inner)),
             Self::OneOf(options) => {

@@ -199,6 +199,8 @@ pub enum Pattern {
     },
     /// `~"regex"`.
     Regex(Expression),
+    /// `~$name`: a string that holds the text of this name.
+    Text(Path),
     /// `!P`.
     Not(Box<Pattern>),
     /// `P as $x`.

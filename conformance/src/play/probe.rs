@@ -48,7 +48,7 @@ impl Player<'_> {
             let (got, why) = match self.look(control.as_ref(), asked).await? {
                 Err(reason) => (reason, String::new()),
                 Ok(answer) => {
-                    let datum = Datum::from(unfolded(answer));
+                    let datum = Datum::from(answer);
                     let mut bound = Bindings::new();
                     match match_pattern(says, &datum, &self.names, &mut bound) {
                         Ok(()) => {
@@ -90,13 +90,13 @@ impl Player<'_> {
             Asked::Log => {
                 let lines = self.stage.target.instances().iter();
                 let lines = lines.flat_map(|instance| control.last_lines(&Subject::Instance(instance.number)));
-                return Ok(Ok(lines.map(Json::String).collect()));
+                return Ok(Ok(lines.flat_map(shown_line).collect()));
             }
             Asked::Heard { backend } => {
                 let Some(heard) = self.heard.get_mut(backend) else {
                     return Err(Stop::Unplayable(format!("`backend {backend} listens CHANNEL` has to come first")));
                 };
-                return Ok(Ok(heard.take_in()));
+                return Ok(Ok(unfolded(heard.take_in())));
             }
             Asked::Ear => {
                 let Some(ear) = &self.stage.target.ear else {
@@ -107,7 +107,7 @@ impl Player<'_> {
             Asked::Backend { name, question } => (name, eval_text(question, &self.names).map_err(Stop::Unplayable)?),
         };
         let subject = Subject::Backend(name.clone());
-        bounded(name, control.ask(&subject, &question)).await
+        bounded(name, control.ask(&subject, &question)).await.map(|answer| answer.map(unfolded))
     }
 }
 
@@ -118,6 +118,16 @@ async fn bounded<T>(backend: &str, answer: BoxFuture<'_, Result<T, AskError>>) -
         Ok(Err(AskError::Unable)) => Err(Stop::Unplayable(format!("nothing here can ask the backend {backend}"))),
         Ok(Err(AskError::Failed(reason))) => Ok(Err(reason)),
         Err(_) => Ok(Err(format!("no answer within {ANSWER_TIMEOUT:?}"))),
+    }
+}
+
+/// A line as it was printed, and behind it what it says where it is JSON: so that neither a text nor a field can hide.
+fn shown_line(line: String) -> Vec<Json> {
+    match unfolded(Json::String(line.clone())) {
+        Json::String(_) => vec![Json::String(line)],
+        read @ (Json::Object(_) | Json::Array(_) | Json::Null | Json::Bool(_) | Json::Number(_)) => {
+            vec![Json::String(line), read]
+        }
     }
 }
 
@@ -138,11 +148,18 @@ fn unfolded(value: Json) -> Json {
 mod tests {
     use serde_json::json;
 
-    use super::unfolded;
+    use super::{shown_line, unfolded};
 
     #[test]
     fn json_inside_texts_is_shown_and_other_text_is_left_alone() {
         let kept = json!([r#"{"a":["{\"b\":1}"]}"#, "[no json", "plain", 7, null]);
         assert_eq!(unfolded(kept), json!([{"a": [{"b": 1}]}, "[no json", "plain", 7, null]));
+    }
+
+    #[test]
+    fn a_line_of_json_is_shown_as_it_was_printed_and_as_what_it_says() {
+        let line = r#"{"level":"INFO"}"#;
+        assert_eq!(shown_line(line.to_owned()), [json!(line), json!({"level": "INFO"})]);
+        assert_eq!(shown_line("plain".to_owned()), [json!("plain")]);
     }
 }

@@ -31,9 +31,9 @@ pub(crate) struct Ear {
 }
 
 impl Ear {
-    /// On a free port.
-    pub(super) async fn listen() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    /// On this port; 0: on a free one.
+    pub(super) async fn listen(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let heard = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&heard);
@@ -84,7 +84,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_words_of_each_connection_are_kept_and_it_is_closed() {
-        let ear = Ear::listen().await.expect("a free port");
+        let ear = Ear::listen(0).await.expect("a free port");
         let mut stream = TcpStream::connect(ear.address).await.expect("it listens");
         stream.write_all(b"AUTH secret\r\n").await.expect("written");
         let mut answer = Vec::new();

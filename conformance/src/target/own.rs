@@ -62,6 +62,9 @@ impl OwnRecipe {
     }
 }
 
+/// The port of the ear, where that is documented: `needs port.ear=6379`.
+const EAR_PORT: &str = "port.ear";
+
 /// How long a case waits for an instance that need not come up: it may as well hang.
 const MAY_FAIL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -83,7 +86,11 @@ impl Target {
         let folder = tempfile::tempdir().map_err(|e| hindered(&e))?;
         let spec = recipe.spec_for(wishes, folder.path()).map_err(|problem| hindered(&problem))?;
         let stub = launch::auth_stub(&recipe.file).await.map_err(|e| hindered(&e))?;
-        let ear = Ear::listen().await.map_err(|e| hindered(&e))?;
+        let ear_port = wishes.ports.iter().find(|(name, _)| name == EAR_PORT).map_or(0, |(_, number)| *number);
+        let ear = Ear::listen(ear_port).await.map_err(|e| match ear_port {
+            0 => hindered(&e),
+            taken => hindered(&format!("needs {EAR_PORT}={taken}: {e}")),
+        })?;
         let mut values = launch::shared_values(&recipe.file, &recipe.options, stub.as_ref());
         values.extend(ear.values());
         values.extend(wishes.ports.iter().map(|(name, number)| (name.clone(), number.to_string())));

@@ -48,13 +48,15 @@ impl Service for Mongodb {
     }
 }
 
-/// A command as JSON, such as `{"find": "messages", "filter": {}}`; of a cursor its first documents, else the reply.
+/// A command as JSON, such as `{"find": "messages", "filter": {}}`; of a cursor its first documents, else the reply. `$db` names another
+/// database than the address does.
 async fn answer(url: &str, command: &str) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
-    let command: mongodb::bson::Document = serde_json::from_str(command)?;
+    let mut command: mongodb::bson::Document = serde_json::from_str(command)?;
     let mut options = ClientOptions::parse(url).await?;
     options.server_selection_timeout = Some(SELECTION_TIMEOUT);
     let client = Client::with_options(options)?;
-    let database = client.default_database().ok_or("its address names no database")?;
+    let other = command.remove("$db").and_then(|name| name.as_str().map(|name| client.database(name)));
+    let database = other.or_else(|| client.default_database()).ok_or("its address names no database")?;
     let reply = serde_json::to_value(database.run_command(command).await?)?;
     Ok(reply.pointer("/cursor/firstBatch").cloned().unwrap_or(reply))
 }

@@ -6,6 +6,7 @@ use chatwright_conformance::target::{BackendName, BoxFuture};
 use lapin::{
     Connection, ConnectionProperties, ExchangeKind,
     options::{BasicGetOptions, ExchangeDeclareOptions, QueueDeclareOptions},
+    protocol::{AMQPErrorKind, AMQPSoftError},
     types::FieldTable,
 };
 use serde_json::json;
@@ -49,7 +50,7 @@ impl Service for Rabbitmq {
     }
 }
 
-/// `queue NAME`: whether it is there, with its messages and consumers; `first NAME`: the first message of a queue, which stays there;
+/// `queue NAME`: its messages and consumers, or null where it is not there; `first NAME`: the first message of a queue, which stays there;
 /// `exchange KIND NAME`: whether it is there, of this kind and durable.
 async fn answer(url: &str, question: &str) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
@@ -58,8 +59,11 @@ async fn answer(url: &str, question: &str) -> Result<serde_json::Value, Box<dyn 
     let answer = match words.as_slice() {
         ["queue", name] => {
             let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-            let queue = channel.queue_declare((*name).into(), options, FieldTable::default()).await?;
-            json!({"messages": queue.message_count(), "consumers": queue.consumer_count()})
+            match channel.queue_declare((*name).into(), options, FieldTable::default()).await {
+                Ok(queue) => json!({"messages": queue.message_count(), "consumers": queue.consumer_count()}),
+                Err(problem) if is_absent(&problem) => serde_json::Value::Null,
+                Err(problem) => return Err(problem.into()),
+            }
         }
         ["first", name] => match channel.basic_get((*name).into(), BasicGetOptions { no_ack: false }).await? {
             // Never acknowledged, so it goes back when the connection is closed.
@@ -84,6 +88,12 @@ async fn answer(url: &str, question: &str) -> Result<serde_json::Value, Box<dyn 
     };
     connection.close(REPLY_SUCCESS, "asked".into()).await?;
     Ok(answer)
+}
+
+/// Whether the broker says that there is nothing of that name.
+fn is_absent(problem: &lapin::Error) -> bool {
+    let wanted = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+    matches!(problem.kind(), lapin::ErrorKind::ProtocolError(answer) if *answer.kind() == wanted)
 }
 
 async fn open(url: &str) -> lapin::Result<()> {
