@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use chatwright_conformance::target::{BackendName, BoxFuture};
 use rskafka::{
     BackoffConfig,
-    client::{ClientBuilder, partition::UnknownTopicHandling},
+    client::{
+        ClientBuilder,
+        partition::{OffsetAt, UnknownTopicHandling},
+    },
 };
 
 use super::{Durability, container::Service};
@@ -14,7 +17,8 @@ use super::{Durability, container::Service};
 const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 /// A topic whose creation shows that the controller works and the broker is not fenced.
 const PROBE_TOPIC: &str = "chatwright-ready";
-/// What a probe reads of a partition at most, and how long the broker may wait for a first byte.
+/// What a probe reads of a partition: so many of the newest records, in pieces of so many bytes; how long the broker may wait for a first byte.
+const RECORDS_MAX: i64 = 1000;
 const FETCH_BYTES_MAX: i32 = 4_000_000;
 const FETCH_WAIT_MS: i32 = 50;
 /// What the client waits for the controller.
@@ -71,7 +75,7 @@ impl Service for Kafka {
     }
 }
 
-/// `records TOPIC`: its first records with key and value, partition by partition.
+/// `records TOPIC`: its newest records with key and value, partition by partition.
 async fn answer(
     address: SocketAddr,
     question: &str,
@@ -87,10 +91,16 @@ async fn answer(
     let mut all = Vec::new();
     for partition in topic.partitions {
         let reader = client.partition_client(&topic.name, partition, UnknownTopicHandling::Error).await?;
-        let (records, _) = reader.fetch_records(0, 1..FETCH_BYTES_MAX, FETCH_WAIT_MS).await?;
-        all.extend(records.into_iter().map(|one| {
-            serde_json::json!({"partition": partition, "key": text(one.record.key), "value": text(one.record.value)})
-        }));
+        let end = reader.get_offset(OffsetAt::Latest).await?;
+        let mut next = reader.get_offset(OffsetAt::Earliest).await?.max(end - RECORDS_MAX);
+        while next < end {
+            let (records, _) = reader.fetch_records(next, 1..FETCH_BYTES_MAX, FETCH_WAIT_MS).await?;
+            let Some(last) = records.last() else { break };
+            next = last.offset + 1;
+            all.extend(records.into_iter().map(|one| {
+                serde_json::json!({"partition": partition, "key": text(one.record.key), "value": text(one.record.value)})
+            }));
+        }
     }
     Ok(all.into())
 }

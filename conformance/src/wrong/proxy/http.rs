@@ -195,11 +195,12 @@ impl Exchange {
             return self.answer(request.method(), Response::from_parts(head, body)).await;
         }
         let (client, server) = (hyper::upgrade::on(&mut request), hyper::upgrade::on(&mut answer));
-        let (relay, session, engine, fresh) =
-            (Arc::clone(&self.relay), Arc::clone(&self.session), self.engine, self.sid.is_none());
+        // A WebSocket outside Engine.IO is a session of its own: its messages are the packets that rules look at.
+        let session = if self.engine { Arc::clone(&self.session) } else { Arc::default() };
+        let (relay, fresh) = (Arc::clone(&self.relay), self.sid.is_none());
         tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
             if let (Ok(client), Ok(server)) = tokio::join!(client, server) {
-                websocket::relay(relay, session, (TokioIo::new(client), TokioIo::new(server)), engine, fresh).await;
+                websocket::relay(relay, session, (TokioIo::new(client), TokioIo::new(server)), fresh).await;
             }
         });
         let mut message = Message { line: "101".to_owned(), headers: answer.headers().clone(), body: Bytes::new() };

@@ -41,13 +41,7 @@ pub(super) enum Outgoing {
 type Io = TokioIo<Upgraded>;
 
 /// Relays until one side ends.
-pub(super) async fn relay(
-    relay: Arc<Relay>,
-    session: Arc<Session>,
-    (client, server): (Io, Io),
-    engine: bool,
-    fresh: bool,
-) {
+pub(super) async fn relay(relay: Arc<Relay>, session: Arc<Session>, (client, server): (Io, Io), fresh: bool) {
     let (client_in, client_out) = tokio::io::split(client);
     let (server_in, server_out) = tokio::io::split(server);
     let (to_client, client_queue) = mpsc::channel(QUEUE_FRAMES_MAX);
@@ -61,9 +55,8 @@ pub(super) async fn relay(
         direction: Direction::Client,
         out: to_client.clone(),
         back: to_server.clone(),
-        engine,
     };
-    let up = Flow { relay, session, direction: Direction::Server, out: to_server, back: to_client, engine };
+    let up = Flow { relay, session, direction: Direction::Server, out: to_server, back: to_client };
     let both = async { tokio::join!(write(client_out, client_queue), write(server_out, server_queue)) };
     tokio::join!(down.run(server_in), up.run(client_in), both);
 }
@@ -90,7 +83,6 @@ struct Flow {
     direction: Direction,
     out: mpsc::Sender<Outgoing>,
     back: mpsc::Sender<Outgoing>,
-    engine: bool,
 }
 
 /// Whether a flow goes on.
@@ -149,7 +141,7 @@ impl Flow {
     async fn frame(&self, frame: RawFrame, held_until: &mut Option<Instant>) -> Goes {
         match frame.opcode {
             CLOSE | PING | PONG => self.control(frame).await,
-            TEXT | BINARY if self.engine && frame.fin && frame.rsv == 0 => match packet_of(&frame) {
+            TEXT | BINARY if frame.fin && frame.rsv == 0 => match packet_of(&frame) {
                 Some(packet) => self.packet(packet, frame, held_until).await,
                 None => self.send(&frame).await,
             },
