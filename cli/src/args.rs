@@ -181,7 +181,7 @@ pub(crate) enum Transport {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  chatwright sim --instances 3 --seed 1\n  chatwright sim --replay chatwright-report/schedule.json\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run."
+    after_help = "Examples:\n  chatwright sim --instances 3 --seed 1\n  chatwright sim --dialect gateway --backends containers\n  chatwright sim --replay chatwright-report/schedule.json\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration, 3 inconclusive, 4 invalid run."
 )]
 pub(crate) struct SimArgs {
     /// Which dialect of the reference to run (a target file names its own; `rooms` if nothing is said)
@@ -199,9 +199,12 @@ pub(crate) struct SimArgs {
     /// The server to run, by its target file, instead of the reference
     #[arg(long, value_name = "FILE")]
     pub(crate) target: Option<PathBuf>,
-    /// How long bots talk
-    #[arg(long, default_value_t = 12, value_name = "N")]
-    pub(crate) seconds: u64,
+    /// What the reference stands on: as few backends as its instances need to share what they know, if left out; `containers`: all that the dialect names
+    #[arg(long, value_enum, conflicts_with = "target")]
+    pub(crate) backends: Option<Backends>,
+    /// How long bots talk; 12, and 3 more for each backend beside the first
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<u64>,
     /// Folder for timeline.html, history.json and schedule.json
     #[arg(long, value_name = "DIR", default_value = "chatwright-report")]
     pub(crate) report: PathBuf,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chatwright_conformance::target::TargetFile;
-use chatwright_simulator::{Config, Observer, Progress, Script, report::Verdict};
+use chatwright_simulator::{Config, Observer, Progress, Script, report::Verdict, schedule::seconds_default};
+use clap::ValueEnum as _;
 
 use crate::{
-    args::{Global, SimArgs},
+    args::{Backends, Global, SimArgs},
     backends,
     exit::{Outcome, UseError},
     fixtures, progress,
@@ -16,8 +17,9 @@ use crate::{
 
 /// Instances of a cluster, unless something else is said.
 const INSTANCES: usize = 3;
-/// The reference's configurations whose instances share something; the first that a dialect has is run.
-const SHARED: [&str; 2] = ["cluster", "redis"];
+/// The reference's configurations whose instances share something, the one with the fewest backends first; the first that a dialect has is
+/// run, and the last with `--backends containers`.
+const SHARED: [&str; 2] = ["redis", "backends"];
 
 struct Line(progress::Spinner);
 
@@ -36,19 +38,28 @@ pub(crate) async fn run(global: &Global, args: SimArgs) -> Result<Outcome, UseEr
     };
     let target = match (&args.target, &reference) {
         (Some(path), _) => TargetFile::load(path).map_err(|problem| wrong(&problem))?,
-        (None, Some(reference)) => reference.one_of(&SHARED)?,
+        (None, Some(reference)) => match args.backends {
+            None => reference.one_of(&SHARED)?,
+            Some(Backends::Containers) => reference.one_of(&[SHARED[1], SHARED[0]])?,
+            Some(Backends::Memory) => reference.file(None)?,
+        },
         (None, None) => return Err(UseError::new("there is no target")),
     };
     let instances = args.instances.unwrap_or(if target.needs.is_empty() { 1 } else { INSTANCES });
     let script = match args.replay {
         Some(path) => Script::Replay(path),
-        None => Script::Draw { seed: seed::or_draw(args.seed), instances, seconds: args.seconds },
+        None => Script::Draw {
+            seed: seed::or_draw(args.seed),
+            instances,
+            seconds: args.seconds.unwrap_or_else(|| seconds_default(target.needs.len())),
+        },
     };
     let in_memory = reference.is_some() && target.needs.is_empty();
     let mut config = Config::new(target, script);
     config.in_memory = in_memory;
     config.target_argument = args.target;
     config.dialect_argument = args.dialect;
+    config.backends_argument = args.backends.and_then(|kind| Some(kind.to_possible_value()?.get_name().to_owned()));
     config.images = backends::images();
     let line = Arc::new(Line(progress::Spinner::new("planning")));
     let report = tokio::select! {

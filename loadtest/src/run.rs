@@ -11,10 +11,10 @@ use std::{
 
 use chatwright_client_sdk::{
     Identity,
-    protocol::dialects::{self, Addressing, Confirmation},
+    protocol::dialects::{self, Addressing, Confirmation, Dialect},
 };
 use chatwright_conformance::{
-    target::{self, Target},
+    target::{self, Instance, Target},
     tokens::User,
 };
 use goose::{
@@ -138,6 +138,7 @@ pub async fn run(mut config: Config, target: &Target, observer: Arc<dyn Observer
         plan,
         run: ChaCha8Rng::seed_from_u64(config.seed).random(),
         urls: target.instances().iter().map(|instance| instance.main().to_owned()).collect(),
+        rest_urls: target.instances().iter().map(|instance| history_url(dialect, instance)).collect(),
         identities: identities(target)?,
         message_bytes: config.message_bytes,
         drain: DRAIN,
@@ -155,6 +156,11 @@ pub async fn run(mut config: Config, target: &Target, observer: Arc<dyn Observer
     let timing = coordinator.await.map_err(|problem| Error::Engine(problem.to_string()))?;
     let accounts = std::mem::take(&mut *stage.accounts.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(conclude(config, target, &stage, accounts, timing))
+}
+
+/// Where this instance tells histories, if it is another address than that of its sockets.
+fn history_url(dialect: &Dialect, instance: &Instance) -> Option<String> {
+    dialect.client.history.and_then(|route| instance.listener(route.listener)).map(str::to_owned)
 }
 
 /// How users prove who they are.

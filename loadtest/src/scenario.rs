@@ -47,6 +47,8 @@ pub(crate) struct Stage {
     pub(crate) run: u32,
     /// Base URLs of the instances; connections take them in turn.
     pub(crate) urls: Vec<String>,
+    /// Base URLs of the listeners that tell histories, in the same order; `None`: the same.
+    pub(crate) rest_urls: Vec<Option<String>>,
     pub(crate) identities: Box<Identities>,
     pub(crate) message_bytes: usize,
     /// How long after the last send deliveries still count as late, not as lost.
@@ -119,8 +121,10 @@ impl Stage {
 
     async fn enter(&self, connection: ConnectionIndex) -> Result<(Bot, Audience), String> {
         let began = Instant::now();
-        let url = &self.urls[connection.0 as usize % self.urls.len()];
+        let instance = connection.0 as usize % self.urls.len();
+        let url = &self.urls[instance];
         let mut config = BotConfig::new(self.dialect, url);
+        config.rest_url.clone_from(&self.rest_urls[instance]);
         config.socket.connect_timeout = CONNECT_WITHIN;
         config.socket.local_address = local_address(url, connection);
         // A connection that is lost stays lost: what it misses is the finding.

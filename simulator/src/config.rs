@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use chatwright_client_sdk::protocol::dialects;
-use chatwright_conformance::target::{BackendName, TargetFile};
+use chatwright_conformance::target::TargetFile;
 
 use crate::{Error, backends::Images, promises::Promises, schedule::Place, schedule::Schedule};
 
@@ -20,6 +20,8 @@ pub struct Config {
     pub target_argument: Option<PathBuf>,
     /// Which dialect of the reference the user named, if any; for the same command.
     pub dialect_argument: Option<String>,
+    /// The word that chose what the reference stands on, if one was given.
+    pub backends_argument: Option<String>,
     /// The target says of itself that what it keeps dies with its processes: where the dialect has a history they are paused, and never killed.
     pub in_memory: bool,
     /// Which images run for its backends.
@@ -56,6 +58,7 @@ impl Config {
             target,
             target_argument: None,
             dialect_argument: None,
+            backends_argument: None,
             in_memory: false,
             images: Images::default(),
             script,
@@ -89,16 +92,22 @@ impl Config {
         if !self.target.adapt.rename_events.is_empty() || !self.target.adapt.rename_fields.is_empty() {
             return refused("bots speak the dialect as it stands, without renamed events or fields".to_owned());
         }
-        let has_redis = self.target.needs.contains(&BackendName::Redis);
         let schedule = match &self.script {
             Script::Draw { seed, instances, seconds } => {
-                let drawn = Schedule::draw(*seed, *instances, *seconds, has_redis)?;
+                let drawn = Schedule::draw(*seed, *instances, *seconds, &self.target.needs)?;
                 if self.in_memory && promises.catch_up { drawn.without_deaths() } else { drawn }
             }
             Script::Replay(path) => Schedule::load(path)?,
         };
-        if !has_redis && schedule.faults.iter().any(|fault| fault.target == Place::Redis) {
-            return refused("the schedule does something to redis, which this target does not need".to_owned());
+        let missing = schedule
+            .faults
+            .iter()
+            .find(|fault| matches!(&fault.target, Place::Backend(name) if !self.target.needs.contains(name)));
+        if let Some(fault) = missing {
+            return refused(format!(
+                "the schedule does something to {}, which this target does not need",
+                fault.target
+            ));
         }
         Ok(schedule)
     }
@@ -115,13 +124,16 @@ impl Config {
         let target =
             self.target_argument.as_ref().map(|path| format!(" --target {}", path.display())).unwrap_or_default();
         let dialect = self.dialect_argument.as_ref().map(|name| format!(" --dialect {name}")).unwrap_or_default();
-        format!("chatwright sim {script}{dialect}{target}")
+        let backends = self.backends_argument.as_ref().map(|kind| format!(" --backends {kind}")).unwrap_or_default();
+        format!("chatwright sim {script}{dialect}{backends}{target}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use chatwright_conformance::target::BackendName;
 
     use super::*;
 
@@ -157,11 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn redis_is_paused_only_where_the_target_needs_it() {
+    fn a_backend_is_paused_only_where_the_target_needs_it() {
         let without = config(STARTED).schedule().expect("it can run");
-        assert!(without.faults.iter().all(|fault| fault.target != Place::Redis));
+        assert!(without.faults.iter().all(|fault| matches!(fault.target, Place::Instance(_))));
         let with = config(&format!("{STARTED}[needs]\nredis = true\n")).schedule().expect("it can run");
-        assert!(with.faults.iter().any(|fault| fault.target == Place::Redis));
+        assert!(with.faults.iter().any(|fault| fault.target == Place::Backend(BackendName::Redis)));
     }
 
     #[test]

@@ -176,7 +176,12 @@ impl<'a> Facts<'a> {
     /// Whether the store failed at this time, as far as a server could tell.
     #[must_use]
     pub fn store_failed(&self, at_us: u64) -> bool {
-        let of_store = self.schedule.faults.iter().zip(&self.faults).filter(|(fault, _)| fault.target == Place::Redis);
+        let of_store = self
+            .schedule
+            .faults
+            .iter()
+            .zip(&self.faults)
+            .filter(|(fault, _)| matches!(fault.target, Place::Backend(_)));
         let widened = of_store.map(|(_, span)| Span {
             from_us: span.from_us,
             to_us: span.to_us.map(|to| to.saturating_add(STORE_SETTLES_US)),

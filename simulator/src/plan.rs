@@ -130,7 +130,7 @@ fn seats(instances: usize, addressing: Addressing) -> Vec<Vec<usize>> {
 fn first_kill(schedule: &Schedule) -> Option<(usize, u64)> {
     schedule.faults.iter().find_map(|fault| match (&fault.target, fault.fault) {
         (Place::Instance(number), FaultKind::Kill) => Some((*number, fault.at_ms)),
-        (Place::Instance(_) | Place::Redis, FaultKind::Kill | FaultKind::Restart | FaultKind::Pause) => None,
+        (Place::Instance(_) | Place::Backend(_), FaultKind::Kill | FaultKind::Restart | FaultKind::Pause) => None,
     })
 }
 
@@ -151,7 +151,7 @@ mod tests {
         for dialect in dialects::ALL {
             for instances in 1..=4 {
                 let promises = Promises::of(dialect, &RowOverrides::default());
-                let schedule = Schedule::draw(1, instances, 6, true).expect("in bounds");
+                let schedule = Schedule::draw(1, instances, 6, &BTreeSet::new()).expect("in bounds");
                 let plan = Plan::draw(&schedule, 1_000, promises);
                 assert!(plan.bots.iter().all(|bot| !bot.rooms.is_empty()), "{} {instances}", dialect.name);
                 for room in 0..plan.rooms.len() {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn traffic_replays_from_its_seed_in_order_and_with_texts_of_its_own() {
-        let schedule = Schedule::draw(5, 3, 12, true).expect("in bounds");
+        let schedule = Schedule::draw(5, 3, 12, &BTreeSet::new()).expect("in bounds");
         let plan = Plan::draw(&schedule, 1_000, as_documented());
         assert_eq!(plan, Plan::draw(&schedule, 1_000, as_documented()));
         assert!(plan.sends.is_sorted_by_key(|send| send.at_ms));
@@ -183,7 +183,11 @@ mod tests {
     #[test]
     fn every_room_has_members_at_every_instance_and_outsiders() {
         for instances in 1..=4 {
-            let plan = Plan::draw(&Schedule::draw(1, instances, 6, true).expect("in bounds"), 1_000, as_documented());
+            let plan = Plan::draw(
+                &Schedule::draw(1, instances, 6, &BTreeSet::new()).expect("in bounds"),
+                1_000,
+                as_documented(),
+            );
             for room in 0..plan.rooms.len() {
                 let at: BTreeSet<usize> = plan.members(room).map(|bot| plan.bots[bot].instance).collect();
                 assert_eq!(at.len(), instances, "room {room}");
@@ -195,8 +199,8 @@ mod tests {
     #[test]
     fn one_bot_of_the_killed_instance_goes_with_it_and_sends_nothing_afterwards() {
         for seed in 0..50 {
-            let schedule = Schedule::draw(seed, 3, 12, true).expect("in bounds");
-            let is_kill = |fault: &&Fault| fault.fault == FaultKind::Kill && fault.target != Place::Redis;
+            let schedule = Schedule::draw(seed, 3, 12, &BTreeSet::new()).expect("in bounds");
+            let is_kill = |fault: &&Fault| fault.fault == FaultKind::Kill && matches!(fault.target, Place::Instance(_));
             let kill = schedule.faults.iter().find(is_kill).expect("it is drawn");
             let plan = Plan::draw(&schedule, 1_000, as_documented());
             let quitters: Vec<usize> = (0..plan.bots.len()).filter(|bot| plan.bots[*bot].quits_ms.is_some()).collect();

@@ -115,8 +115,9 @@ pub async fn run(config: Config, observer: Arc<dyn Observer>) -> Result<Report, 
 
 /// Only what is killed has to keep anything.
 fn durability(schedule: &Schedule) -> Durability {
-    let killed =
-        |fault: &Fault| fault.target == Place::Redis && matches!(fault.fault, FaultKind::Kill | FaultKind::Restart);
+    let killed = |fault: &Fault| {
+        matches!((&fault.target, fault.fault), (Place::Backend(_), FaultKind::Kill | FaultKind::Restart))
+    };
     if schedule.faults.iter().any(killed) { Durability::Durable } else { Durability::Volatile }
 }
 

@@ -1,11 +1,17 @@
 //! What goes wrong in a run, and when: drawn from one seed, kept as data, replayed from a file.
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeSet, fmt, path::Path};
 
-use chatwright_conformance::target::{Action, Subject};
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use chatwright_conformance::target::{Action, BackendName, Subject};
+use rand::{
+    Rng, SeedableRng,
+    seq::{IndexedRandom as _, SliceRandom as _},
+};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer as _, value},
+};
 
 use crate::Error;
 
@@ -15,10 +21,12 @@ pub const SECONDS_MIN: u64 = 6;
 pub const SECONDS_MAX: u64 = 3_600;
 /// More instances than this do not fit on one machine.
 pub const INSTANCES_MAX: usize = 16;
-/// How long Redis stands still.
-const REDIS_PAUSE_MS: u64 = 2_000;
-/// From this length on there is room for a fourth fault, which every other seed has.
-const FOURTH_FAULT_SECONDS: u64 = 12;
+/// How long a backend stands still.
+const BACKEND_PAUSE_MS: u64 = 2_000;
+/// What each backend beside the first adds to the length of a run.
+const SECONDS_PER_BACKEND: u64 = 3;
+/// From this length on, with one backend or none, there is room for one more fault, which every other seed has.
+const FURTHER_FAULT_SECONDS: u64 = 12;
 /// A file with more faults than this is a mistake.
 const FAULTS_MAX: usize = 1_000;
 /// The generator of faults is this stream of the seed, so that other draws do not move them.
@@ -58,14 +66,25 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a fault is done to, written `instance 2` or `redis`.
+/// How long a run with so many backends takes, if nothing else is said: long enough for every fault.
+#[must_use]
+pub fn seconds_default(backends: usize) -> u64 {
+    FURTHER_FAULT_SECONDS + more_seconds(backends)
+}
+
+/// What so many backends add to the length of a run.
+fn more_seconds(backends: usize) -> u64 {
+    SECONDS_PER_BACKEND * (backends as u64).saturating_sub(1)
+}
+
+/// What a fault is done to, written `instance 2`, `redis` or `mongodb`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Place {
     /// A server process; 1 is the first.
     Instance(usize),
-    /// The Redis behind all of them.
-    Redis,
+    /// A backend behind all of them.
+    Backend(BackendName),
 }
 
 impl Place {
@@ -74,7 +93,7 @@ impl Place {
     pub fn subject(&self) -> Subject {
         match self {
             Self::Instance(number) => Subject::Instance(*number),
-            Self::Redis => Subject::Backend("redis".to_owned()),
+            Self::Backend(name) => Subject::Backend(name.as_str().to_owned()),
         }
     }
 }
@@ -83,7 +102,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instance(number) => write!(f, "instance {number}"),
-            Self::Redis => f.write_str("redis"),
+            Self::Backend(name) => f.write_str(name.as_str()),
         }
     }
 }
@@ -98,12 +117,13 @@ impl TryFrom<String> for Place {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let number = text.strip_prefix("instance ").and_then(|number| number.parse().ok());
-        match (text.as_str(), number) {
-            ("redis", _) => Ok(Self::Redis),
-            (_, Some(number)) => Ok(Self::Instance(number)),
-            (_, None) => Err(format!("unknown target `{text}`: write `instance 1` or `redis`")),
+        if let Some(number) = text.strip_prefix("instance ").and_then(|number| number.parse().ok()) {
+            return Ok(Self::Instance(number));
         }
+        let name = BackendName::deserialize(text.as_str().into_deserializer());
+        name.map(Self::Backend).map_err(|_: value::Error| {
+            format!("unknown target `{text}`: write `instance 1`, or a backend such as `redis`")
+        })
     }
 }
 
@@ -142,15 +162,21 @@ impl fmt::Display for FaultKind {
 }
 
 impl Schedule {
-    /// Draws a schedule: one instance killed, another one restarted, and Redis (where there is one) paused for two seconds, in an order and at
-    /// times that the seed decides; in longer runs, every other seed also kills Redis or freezes an instance. The times lie in slots of their own, so that each fault meets traffic; what follows a fault (return,
-    /// catch-up) may well meet the next one.
+    /// Draws a schedule: one instance killed, another one restarted, and each backend paused for two seconds, in an order and at times that the
+    /// seed decides; in longer runs, every other seed also kills a backend or freezes an instance. The times lie in slots of their own, so that
+    /// each fault meets traffic; what follows a fault (return, catch-up) may well meet the next one.
     ///
     /// # Errors
     /// When the run is too short, too long, or has no or too many instances.
-    pub fn draw(seed: u64, instances: usize, seconds: u64, has_redis: bool) -> Result<Self, Error> {
+    pub fn draw(seed: u64, instances: usize, seconds: u64, backends: &BTreeSet<BackendName>) -> Result<Self, Error> {
         let mut schedule = Self { seed, instances, seconds, faults: Vec::new() };
         schedule.check()?;
+        let more_seconds = more_seconds(backends.len());
+        if seconds < SECONDS_MIN + more_seconds {
+            let faults = backends.len() + 2;
+            let reason = format!("{seconds} seconds: {faults} faults need {}", SECONDS_MIN + more_seconds);
+            return Err(Error::Use(reason));
+        }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(FAULT_STREAM);
         let mut victims: Vec<usize> = (1..=instances).collect();
@@ -159,18 +185,15 @@ impl Schedule {
             (Place::Instance(victims[0]), FaultKind::Kill, random.random_range(300..=1_500)),
             (Place::Instance(victims[victims.len() - 1]), FaultKind::Restart, random.random_range(0..=500)),
         ];
-        if has_redis {
-            drawn.push((Place::Redis, FaultKind::Pause, REDIS_PAUSE_MS));
-        }
-        if seconds >= FOURTH_FAULT_SECONDS && random.random_bool(0.5) {
-            drawn.push(if has_redis && random.random_bool(0.5) {
-                (Place::Redis, FaultKind::Kill, random.random_range(200..=1_000))
-            } else {
-                (
-                    Place::Instance(random.random_range(1..=instances)),
-                    FaultKind::Pause,
-                    random.random_range(500..=2_000),
-                )
+        let backends: Vec<BackendName> = backends.iter().copied().collect();
+        drawn.extend(backends.iter().map(|name| (Place::Backend(*name), FaultKind::Pause, BACKEND_PAUSE_MS)));
+        if seconds >= FURTHER_FAULT_SECONDS + more_seconds && random.random_bool(0.5) {
+            drawn.push(match backends.choose(&mut random).filter(|_| random.random_bool(0.5)) {
+                Some(name) => (Place::Backend(*name), FaultKind::Kill, random.random_range(200..=1_000)),
+                None => {
+                    let instance = random.random_range(1..=instances);
+                    (Place::Instance(instance), FaultKind::Pause, random.random_range(500..=2_000))
+                }
             });
         }
         drawn.shuffle(&mut random);
@@ -256,9 +279,13 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    fn redis() -> BTreeSet<BackendName> {
+        BTreeSet::from([BackendName::Redis])
+    }
+
     #[test]
     fn the_same_seed_draws_the_same_schedule_and_another_seed_another_one() {
-        let draw = |seed| Schedule::draw(seed, 3, 12, true).expect("in bounds");
+        let draw = |seed| Schedule::draw(seed, 3, 12, &redis()).expect("in bounds");
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7).faults, draw(8).faults);
     }
@@ -267,32 +294,51 @@ mod tests {
     fn every_seed_kills_one_instance_restarts_another_and_pauses_redis_for_two_seconds() {
         for seed in 0..500 {
             for seconds in [SECONDS_MIN, 12, 60] {
-                let schedule = Schedule::draw(seed, 3, seconds, true).expect("in bounds");
+                let schedule = Schedule::draw(seed, 3, seconds, &redis()).expect("in bounds");
                 schedule.check().unwrap_or_else(|error| panic!("seed {seed}, {seconds} s: {error}"));
                 let of = |kind, redis| {
-                    let fitting = |fault: &&Fault| fault.fault == kind && (fault.target == Place::Redis) == redis;
+                    let fitting =
+                        |fault: &&Fault| fault.fault == kind && matches!(fault.target, Place::Backend(_)) == redis;
                     schedule.faults.iter().find(fitting).unwrap_or_else(|| panic!("seed {seed}: no {kind}"))
                 };
                 assert_ne!(of(FaultKind::Kill, false).target, of(FaultKind::Restart, false).target);
                 assert_eq!(of(FaultKind::Pause, true).for_ms, 2_000);
-                assert!(schedule.faults.len() == 3 || seconds >= FOURTH_FAULT_SECONDS);
+                assert!(schedule.faults.len() == 3 || seconds >= FURTHER_FAULT_SECONDS);
             }
         }
     }
 
     #[test]
+    fn every_backend_is_paused_in_every_run_that_has_time_for_it() {
+        let all = BTreeSet::from([BackendName::Redis, BackendName::Mongodb, BackendName::Rabbitmq]);
+        for seed in 0..200 {
+            for seconds in [SECONDS_MIN + 6, seconds_default(all.len()), 60] {
+                let schedule = Schedule::draw(seed, 3, seconds, &all).expect("in bounds");
+                schedule.check().unwrap_or_else(|error| panic!("seed {seed}, {seconds} s: {error}"));
+                let paused: BTreeSet<Place> = (schedule.faults.iter())
+                    .filter(|fault| fault.fault == FaultKind::Pause && matches!(fault.target, Place::Backend(_)))
+                    .map(|fault| fault.target.clone())
+                    .collect();
+                assert_eq!(paused, all.iter().map(|name| Place::Backend(*name)).collect(), "seed {seed}");
+            }
+        }
+        let short = Schedule::draw(1, 3, SECONDS_MIN, &all).expect_err("no time for five faults").to_string();
+        assert!(short.contains("5 faults need 12"), "{short}");
+    }
+
+    #[test]
     fn some_seeds_of_a_longer_run_also_kill_redis_and_others_freeze_an_instance() {
         let schedules: Vec<Schedule> =
-            (0..50).map(|seed| Schedule::draw(seed, 3, 12, true).expect("in bounds")).collect();
+            (0..50).map(|seed| Schedule::draw(seed, 3, 12, &redis()).expect("in bounds")).collect();
         let count =
             |wanted: fn(&Fault) -> bool| schedules.iter().filter(|schedule| schedule.faults.iter().any(wanted)).count();
-        assert!(count(|fault| fault.target == Place::Redis && fault.fault == FaultKind::Kill) > 5);
-        assert!(count(|fault| fault.target != Place::Redis && fault.fault == FaultKind::Pause) > 5);
+        assert!(count(|fault| matches!(fault.target, Place::Backend(_)) && fault.fault == FaultKind::Kill) > 5);
+        assert!(count(|fault| matches!(fault.target, Place::Instance(_)) && fault.fault == FaultKind::Pause) > 5);
     }
 
     #[test]
     fn a_schedule_survives_its_file() {
-        let schedule = Schedule::draw(3, 2, 20, true).expect("in bounds");
+        let schedule = Schedule::draw(3, 2, 20, &redis()).expect("in bounds");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("schedule.json");
         std::fs::write(&path, schedule.to_json()).expect("written");
@@ -305,8 +351,8 @@ mod tests {
         let path = folder.path().join("schedule.json");
         let cases = [
             (
-                r#"{"seed":1,"instances":2,"seconds":10,"faults":[{"at_ms":1,"target":"mongo","fault":"kill","for_ms":1}]}"#,
-                "mongo",
+                r#"{"seed":1,"instances":2,"seconds":10,"faults":[{"at_ms":1,"target":"mango","fault":"kill","for_ms":1}]}"#,
+                "mango",
             ),
             (
                 r#"{"seed":1,"instances":2,"seconds":10,"faults":[{"at_ms":1,"target":"instance 3","fault":"kill","for_ms":1}]}"#,

@@ -1,6 +1,7 @@
 //! Bots against the reference server: confirmations, refusals, and nothing missed or heard twice after a lost connection.
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever was not expected is wrong")]
 
+mod returns;
 mod world;
 
 #[expect(dead_code, reason = "it has a main of its own")]

@@ -10,10 +10,11 @@ use std::{
 };
 
 use chatwright_client_sdk::{Bot, BotConfig, BotEvent, ConnectError, Identity, Reconnection};
-use chatwright_protocol::dialects::rooms;
+use chatwright_protocol::dialects::{Dialect, rooms};
 use chatwright_server::{
     Config, Server,
     auth::{
+        IdentityMode,
         jwt::JwtRules,
         mint::{TokenRequest, mint},
     },
@@ -31,6 +32,7 @@ const FAR_FUTURE_MS: u64 = 4_102_444_800_000;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
+    dialect: &'static Dialect,
     pub(crate) server: Server,
     address: SocketAddr,
     pub(crate) wire: Wire,
@@ -42,15 +44,26 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::speaking(&rooms::DIALECT, change).await
+    }
+
+    /// A server of any dialect, which wants to see tokens.
+    pub(crate) async fn of(dialect: &'static Dialect) -> Self {
+        Self::speaking(dialect, |_| {}).await
+    }
+
+    async fn speaking(dialect: &'static Dialect, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            identity: IdentityMode::Token,
             verifier: VerifierConfig::Jwt(JwtRules::new(SECRET)),
-            ..Config::default()
+            ..Config::of(dialect)
         };
+        config.listeners.values_mut().for_each(|address| address.set_port(0));
         change(&mut config);
         let server = Server::start(config).await.expect("loopback has a free port");
         let address = server.addresses().listen;
-        Self { server, address, wire: Wire::to(address).await }
+        Self { dialect, server, address, wire: Wire::to(address).await }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -67,9 +80,23 @@ impl World {
         self.connect(user, &self.wire.url()).await.expect("a good token")
     }
 
+    /// Over that wire, by a bot that knows where histories are told.
+    pub(crate) async fn shaky_reader(&self, user: &str, listener: &str) -> Bot {
+        let address = self.server.addresses().others[listener];
+        let config = BotConfig { rest_url: Some(format!("http://{address}")), ..self.config(&self.wire.url()) };
+        let identity = Identity::token(user, token(user, FAR_FUTURE_MS));
+        Bot::connect_with(self.dialect, identity, config).await.expect("a good token")
+    }
+
     async fn connect(&self, user: &str, url: &str) -> Result<Bot, ConnectError> {
         let identity = Identity::token(user, token(user, FAR_FUTURE_MS));
-        Bot::connect_with(&rooms::DIALECT, identity, quick(url)).await
+        Bot::connect_with(self.dialect, identity, self.config(url)).await
+    }
+
+    fn config(&self, url: &str) -> BotConfig {
+        let mut config = BotConfig::new(self.dialect, url);
+        config.socket.reconnection = quick(url).socket.reconnection;
+        config
     }
 }
 

@@ -59,6 +59,21 @@ fn the_bot_of_all_dialects_talks_in_rooms() {
 }
 
 #[test]
+fn the_bot_of_all_dialects_talks_in_conversations() {
+    talks("conversations");
+}
+
+#[test]
+fn the_bot_of_all_dialects_talks_in_sessions() {
+    talks("sessions");
+}
+
+#[test]
+fn the_bot_of_all_dialects_talks_in_direct() {
+    talks("direct");
+}
+
+#[test]
 fn the_bot_of_all_dialects_talks_in_gateway() {
     talks("gateway");
 }

@@ -53,13 +53,18 @@ impl Client {
     }
 }
 
-/// The conversation of a dialect, over each transport, one after the other with one server.
+/// The conversation of a dialect, over each transport, one after the other with one server that wants to see tokens.
 #[track_caller]
 fn converses(client: Client, dialect: &str) {
+    converses_as(client, dialect, "token");
+}
+
+#[track_caller]
+fn converses_as(client: Client, dialect: &str, identity: &str) {
     if !client.is_here() {
         return;
     }
-    let server = Served::of(dialect, &["--identity", "token"]);
+    let server = Served::of(dialect, &["--identity", identity]);
     let script = fixtures().join("clients/scripts").join(format!("{dialect}.json"));
     for transport in TRANSPORTS {
         let output = client
@@ -102,6 +107,46 @@ fn the_python_client_converses_in_gateway() {
 #[test]
 fn the_java_client_converses_in_gateway() {
     converses(Client::Java, "gateway");
+}
+
+#[test]
+fn the_javascript_client_converses_in_sessions() {
+    converses(Client::JavaScript, "sessions");
+}
+
+#[test]
+fn the_python_client_converses_in_sessions() {
+    converses(Client::Python, "sessions");
+}
+
+#[test]
+fn the_java_client_converses_in_sessions() {
+    converses(Client::Java, "sessions");
+}
+
+#[test]
+fn the_javascript_client_converses_in_direct() {
+    converses(Client::JavaScript, "direct");
+}
+
+#[test]
+fn the_python_client_converses_in_direct() {
+    converses(Client::Python, "direct");
+}
+
+#[test]
+fn the_java_client_converses_in_direct() {
+    converses(Client::Java, "direct");
+}
+
+#[test]
+fn the_javascript_client_converses_in_sessions_where_everybody_is_believed() {
+    converses_as(Client::JavaScript, "sessions", "open");
+}
+
+#[test]
+fn the_javascript_client_converses_in_direct_where_everybody_is_believed() {
+    converses_as(Client::JavaScript, "direct", "open");
 }
 
 /// The longer conversation of `rooms`, with a lost connection in it.

@@ -67,10 +67,16 @@ pub(crate) fn have_java(folder: &Path) -> bool {
     let _alone = SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner);
     let java = succeeds(Command::new("java").arg("-version"));
     let made = java
-        && (folder.join("target/made").is_file()
+        && (is_newer(&folder.join("target/made"), &folder.join("src/main/java/chatwright/Talk.java"))
             || succeeds(Command::new("mvn").args(["--quiet", "--batch-mode", "process-classes"]).current_dir(folder))
                 && std::fs::write(folder.join("target/made"), "").is_ok());
     have("Java and Maven with the packages of the fixtures", made)
+}
+
+/// Whether a file is there, and made after the one that it is made of.
+fn is_newer(made: &Path, source: &Path) -> bool {
+    let modified = |path: &Path| path.metadata().and_then(|data| data.modified());
+    modified(made).is_ok_and(|made| modified(source).is_ok_and(|source| made > source))
 }
 
 fn succeeds(command: &mut Command) -> bool {
@@ -115,6 +121,7 @@ impl Served {
             .args(["--json", "serve", "--dialect", dialect, "--host", "127.0.0.1"])
             .args(args)
             .env("JWT_SECRET", SECRET)
+            .env("ACCESS_TOKEN_SECRET", SECRET) // as `conversations` calls it
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

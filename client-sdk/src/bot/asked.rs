@@ -45,7 +45,9 @@ pub(super) enum Question {
 
 #[derive(Debug)]
 pub(super) struct Enter {
+    /// Empty for a conversation whose name the server has not told yet: then `peer` is who it is with.
     pub(super) room: RoomId,
+    pub(super) peer: Option<UserId>,
     pub(super) command: Command,
     pub(super) why: Why,
     pub(super) history: Option<Vec<Message>>,
@@ -67,12 +69,24 @@ pub(super) enum Why {
     Return,
     /// It takes part in the conversation and was away: nothing is entered, the past is asked for.
     Recall,
+    /// It meets somebody: what the two said before is asked for, so that a return does not take it for missed.
+    Meet,
 }
 
 impl Enter {
     pub(super) fn new(room: RoomId, command: Command, why: Why) -> Self {
-        let (history, members, held) = (None, None, Vec::new());
-        Self { room, command, why, history, members, held, reading: false, unread: false }
+        let (peer, history, members, held) = (None, None, None, Vec::new());
+        Self { room, peer, command, why, history, members, held, reading: false, unread: false }
+    }
+
+    /// About the conversation with this user, whatever its name is.
+    pub(super) fn with(peer: UserId, command: Command, why: Why) -> Self {
+        Self { peer: Some(peer), ..Self::new(RoomId::from(""), command, why) }
+    }
+
+    /// Whether it is about the conversation with this user, whose name is still to be told.
+    pub(super) fn is_unnamed_with(&self, peer: Option<&UserId>) -> bool {
+        self.room.as_str().is_empty() && self.peer.is_some() && self.peer.as_ref() == peer
     }
 
     pub(super) fn is_answered(&self) -> bool {
@@ -80,7 +94,10 @@ impl Enter {
     }
 
     pub(super) fn is_again(&self) -> bool {
-        self.why != Why::Wanted
+        match self.why {
+            Why::Wanted | Why::Meet => false,
+            Why::Return | Why::Recall => true,
+        }
     }
 }
 
@@ -130,9 +147,10 @@ impl Asked {
     }
 
     /// Where a live message of this room waits while the room's history is under way.
-    pub(super) fn held_for(&mut self, name: &RoomId) -> Option<&mut Vec<Message>> {
+    pub(super) fn held_for(&mut self, name: &RoomId, peer: Option<&UserId>) -> Option<&mut Vec<Message>> {
         let under_way = self.stage != Stage::Queued;
-        self.question.as_enter_mut().filter(|enter| under_way && enter.room == *name).map(|enter| &mut enter.held)
+        let enter = self.question.as_enter_mut().filter(|enter| under_way && enter.why != Why::Meet)?;
+        (enter.room == *name || enter.is_unnamed_with(peer)).then_some(&mut enter.held)
     }
 
     /// The connection is gone.
@@ -140,7 +158,10 @@ impl Asked {
         match &mut self.question {
             Question::Enter(enter) => {
                 self.stage = Stage::Queued;
-                *enter = Enter::new(enter.room.clone(), enter.command.clone(), enter.why);
+                *enter = Enter {
+                    peer: enter.peer.clone(),
+                    ..Enter::new(enter.room.clone(), enter.command.clone(), enter.why)
+                };
             }
             Question::Post { .. } if self.stage != Stage::Queued => self.stage = Stage::Doubtful,
             Question::Post { .. } => {}

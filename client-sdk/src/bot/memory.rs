@@ -53,6 +53,8 @@ impl Key {
 pub(super) struct RoomMemory {
     order: VecDeque<Key>,
     known: HashSet<Key>,
+    /// Of these, what stood in the history when the bot came and was told to nobody: it may still come live.
+    untold: HashSet<Key>,
     /// The highest sequence seen; 0 if the server gives none.
     sequence: u64,
 }
@@ -71,7 +73,7 @@ impl RoomMemory {
     pub(super) fn admit(&mut self, message: &Message) -> bool {
         let key = Key::of(message);
         if key.is_exact() && self.known.contains(&key) {
-            return false;
+            return self.untold.remove(&key);
         }
         self.remember(key, message.sequence);
         true
@@ -81,13 +83,16 @@ impl RoomMemory {
     pub(super) fn compare(&self, history: &[Message]) -> Merged {
         let keys: Vec<Key> = history.iter().map(Key::of).collect();
         if keys.iter().all(Key::is_exact) {
+            // What stands before all that is known was said before the bot came.
+            let came = keys.iter().position(|key| self.known.contains(key)).unwrap_or(0);
             let missed: Vec<Message> = history
                 .iter()
                 .zip(&keys)
+                .skip(came)
                 .filter(|(_, key)| !self.known.contains(*key))
                 .map(|(message, _)| message.clone())
                 .collect();
-            let overlaps = missed.len() < history.len();
+            let overlaps = keys.iter().any(|key| self.known.contains(key));
             let gap = match missed.first().map(|message| message.sequence) {
                 Some(first) if first > 0 => first > self.sequence + 1,
                 Some(_) | None => self.may_hide(overlaps, history.len()),
@@ -103,6 +108,17 @@ impl RoomMemory {
     pub(super) fn learn(&mut self, messages: &[Message]) {
         for message in messages {
             self.remember(Key::of(message), message.sequence);
+        }
+    }
+
+    /// The bot came after these messages were said: they are not missed, and told only if they come live.
+    pub(super) fn begin_after(&mut self, history: &[Message]) {
+        for message in history {
+            let key = Key::of(message);
+            if key.is_exact() && !self.known.contains(&key) {
+                self.untold.insert(key);
+                self.remember(key, message.sequence);
+            }
         }
     }
 
@@ -136,6 +152,7 @@ impl RoomMemory {
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
+            self.untold.remove(&oldest);
         }
     }
 }

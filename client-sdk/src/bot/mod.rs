@@ -101,6 +101,8 @@ impl Bot {
                 Ok(()) | Err(AskError::Unspeakable) => {}
                 Err(error) => return Err(error),
             }
+            self.check_room_to_ask()?;
+            self.core.meet(peer);
         }
         Ok(audience)
     }

@@ -182,6 +182,11 @@ impl Actor {
     }
 }
 
+/// The field that says what kind of frame a JSON frame is.
+const KIND: &str = "type";
+/// An Engine.IO message with a Socket.IO EVENT.
+const EVENT: &str = "42";
+
 /// How the words of the target become the words of the SPEC, and back.
 pub(super) struct Ears<'a> {
     pub(super) adapt: &'a Adapt,
@@ -221,6 +226,38 @@ impl Ears<'_> {
         }
     }
 
+    /// A JSON frame of the target in the words of the SPEC: its fields, and its `type`, which is the event's name where nothing else is.
+    pub(super) fn our_frame(&self, datum: &mut Datum) {
+        self.ours(datum);
+        rename_kind(datum, &|theirs| reversed(&self.adapt.rename_events, theirs));
+    }
+
+    /// A JSON frame of the SPEC in the words of the target.
+    pub(super) fn their_frame(&self, datum: &mut Datum) {
+        rename_kind(datum, &|ours| self.adapt.rename_events.get(ours).cloned());
+        self.theirs(datum);
+    }
+
+    /// A packet that a case writes out: an EVENT in the words of the target, anything else as it is.
+    pub(super) fn their_packet(&self, packet: String) -> String {
+        if self.adapt.is_empty() {
+            return packet;
+        }
+        let Some((head, array)) = packet.strip_prefix(EVENT).and_then(|rest| Some(rest.split_at(rest.find('[')?)))
+        else {
+            return packet;
+        };
+        let Ok(serde_json::Value::Array(said)) = serde_json::from_str(array) else { return packet };
+        let [serde_json::Value::String(name), args @ ..] = said.as_slice() else { return packet };
+        let mut args: Vec<Datum> = args.iter().cloned().map(Datum::from).collect();
+        let shaped = self.adapt.leaving(name, &mut args);
+        args.iter_mut().for_each(|arg| self.theirs(arg));
+        let name = self.their_event(shaped.as_deref().unwrap_or(name)).to_owned();
+        let args = args.iter().map(Datum::to_plain_json);
+        let event: Vec<serde_json::Value> = std::iter::once(name.into()).chain(args).collect();
+        format!("{EVENT}{head}{}", serde_json::Value::from(event))
+    }
+
     pub(super) fn their_event<'e>(&'e self, ours: &'e str) -> &'e str {
         self.adapt.rename_events.get(ours).map_or(ours, String::as_str)
     }
@@ -232,6 +269,16 @@ impl Ears<'_> {
             .iter()
             .find_map(|(ours, theirs)| path.strip_prefix(ours).map(|rest| format!("{theirs}{rest}")));
         renamed.unwrap_or(path)
+    }
+}
+
+/// Another name for what kind of frame this is.
+fn rename_kind(datum: &mut Datum, rename: &dyn Fn(&str) -> Option<String>) {
+    let Datum::Object(fields) = datum else { return };
+    for (_, kind) in fields.iter_mut().filter(|(name, _)| name == KIND) {
+        if let Some(new) = kind.as_text().and_then(rename) {
+            *kind = Datum::Text(new);
+        }
     }
 }
 

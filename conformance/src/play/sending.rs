@@ -64,7 +64,7 @@ impl Player<'_> {
             Act::SendsJson(value) => {
                 let mut datum = eval(value, &self.names).map_err(Stop::Unplayable)?;
                 let words = datum.to_string();
-                self.ears().theirs(&mut datum);
+                self.ears().their_frame(&mut datum);
                 (Ready::Packet(datum.to_plain_json().to_string()), words)
             }
             Act::Sends(outgoing) => {
@@ -130,7 +130,7 @@ impl Player<'_> {
         let maybe = |payload: &Option<Payload>| payload.as_ref().map_or(Ok(Vec::new()), bytes);
         let frame = |opcode, payload| Ready::Frame(Frame::whole(opcode, [0; 4], payload), true);
         Ok(match outgoing {
-            Outgoing::Packet(payload) => Ready::Packet(text(payload)?),
+            Outgoing::Packet(payload) => Ready::Packet(self.ears().their_packet(text(payload)?)),
             Outgoing::Binary(payload) => Ready::Binary(bytes(payload)?),
             Outgoing::Text(payload) => frame(TEXT, bytes(payload)?),
             Outgoing::Ping(payload) => frame(9, maybe(payload)?),

@@ -130,7 +130,7 @@ fn arrival(what: &Arrives, got: &Got, names: &Names, ears: &Ears) -> Result<Bind
         (Arrives::Json(pattern), What::Raw(Raw::Text(text))) => {
             let json: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("it is no JSON: {e}"))?;
             let mut datum = Datum::from(json);
-            ears.ours(&mut datum);
+            ears.our_frame(&mut datum);
             let mut bound = Vec::new();
             match_pattern(pattern, &datum, names, &mut bound).map_err(|m| m.to_string())?;
             Ok(bound)

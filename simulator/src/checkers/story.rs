@@ -1,7 +1,7 @@
 //! Histories written for tests: one in which everything held, and one edit for each way to break a promise.
 
 use chatwright_client_sdk::protocol::dialects::rooms;
-use chatwright_conformance::target::RowOverrides;
+use chatwright_conformance::target::{BackendName, RowOverrides};
 
 use super::{Checked, check, coverage};
 use crate::{
@@ -25,7 +25,8 @@ pub(crate) struct Story {
 impl Story {
     /// Everybody is there throughout, every message is confirmed and heard at once, and the end is as it should be. Without faults.
     pub(crate) fn good() -> Self {
-        let mut schedule = Schedule::draw(1, 2, 6, true).expect("in bounds");
+        let mut schedule =
+            Schedule::draw(1, 2, 6, &std::collections::BTreeSet::from([BackendName::Redis])).expect("in bounds");
         schedule.faults.clear();
         let promises = Promises::of(&rooms::DIALECT, &RowOverrides::default());
         let plan = Plan::draw(&schedule, 1_000, promises);
@@ -136,7 +137,7 @@ impl Story {
 
     /// Redis stands still while these messages are sent.
     pub(crate) fn store_fails_during(&mut self, first: usize, last: usize) {
-        self.add_fault(first, last, Place::Redis, FaultKind::Pause);
+        self.add_fault(first, last, Place::Backend(BackendName::Redis), FaultKind::Pause);
     }
 
     fn add_fault(&mut self, first: usize, last: usize, target: Place, kind: FaultKind) {

@@ -1,6 +1,6 @@
 //! One lane per backend and instance, one row per bot: who was connected when, what it sent and heard, and what was done to whom.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use maud::{Markup, html};
 
@@ -23,6 +23,8 @@ const HEARD_DOWN: f64 = 6.0;
 
 /// Where each lane and row lies.
 pub(super) struct Rows {
+    /// The lane of each backend that something was done to.
+    backends: Vec<Place>,
     /// Top of the lane of each instance, in order.
     instances: Vec<f64>,
     /// The line of each bot.
@@ -32,8 +34,11 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn of(facts: &Facts<'_>) -> Self {
-        let mut top = TOP + BACKEND_HEIGHT + LANE_GAP;
-        let mut rows = Self { instances: Vec::new(), bots: vec![0.0; facts.plan.bots.len()], bottom: 0.0 };
+        let of_backends = facts.schedule.faults.iter().map(|fault| &fault.target);
+        let backends: BTreeSet<&Place> = of_backends.filter(|place| matches!(place, Place::Backend(_))).collect();
+        let backends: Vec<Place> = backends.into_iter().cloned().collect();
+        let mut top = TOP + (BACKEND_HEIGHT + LANE_GAP) * backends.iter().map(|_| 1.0).sum::<f64>();
+        let mut rows = Self { backends, instances: Vec::new(), bots: vec![0.0; facts.plan.bots.len()], bottom: 0.0 };
         for instance in 1..=facts.schedule.instances {
             rows.instances.push(top);
             for (index, _) in facts.plan.bots.iter().enumerate().filter(|(_, bot)| bot.instance == instance) {
@@ -53,7 +58,11 @@ impl Rows {
     /// Top and height of a lane.
     fn lane(&self, place: &Place) -> (f64, f64) {
         match place {
-            Place::Redis => (TOP, BACKEND_HEIGHT),
+            Place::Backend(_) => {
+                let before =
+                    self.backends.iter().take_while(|other| *other != place).map(|_| BACKEND_HEIGHT + LANE_GAP);
+                (TOP + before.sum::<f64>(), BACKEND_HEIGHT)
+            }
             Place::Instance(number) => {
                 let top = self.instances[number - 1];
                 let next = self.instances.get(*number).copied().unwrap_or(self.bottom + LANE_GAP);
@@ -76,7 +85,7 @@ pub(super) fn fault_bands(facts: &Facts<'_>, rows: &Rows, scale: &Scale, bottom:
             rect class={ "band " (class) } x=(x) width=(width) y=(top) height=(height) rx="3" {
                 title { (fault) ", from " (millis(from_us)) @if let Some(to_us) = span.to_us { " to " (millis(to_us)) } }
             }
-            @if fault.target == Place::Redis {
+            @if let Place::Backend(_) = fault.target {
                 text class="inside" x=(x + 6.0) y=(top + BACKEND_HEIGHT / 2.0 + 4.0) { (past(fault.fault)) }
             } @else {
                 text class="above" x=(x) y=(top - 2.0) { (past(fault.fault)) }
@@ -88,7 +97,9 @@ pub(super) fn fault_bands(facts: &Facts<'_>, rows: &Rows, scale: &Scale, bottom:
 /// Names, connections, sends and deliveries.
 pub(super) fn lanes(facts: &Facts<'_>, rows: &Rows, scale: &Scale) -> Markup {
     html! {
-        (lane_frame("redis", rows.lane(&Place::Redis)))
+        @for backend in &rows.backends {
+            (lane_frame(&backend.to_string(), rows.lane(backend)))
+        }
         @for instance in 1..=facts.schedule.instances {
             (lane_frame(&format!("instance {instance}"), rows.lane(&Place::Instance(instance))))
         }

@@ -15,7 +15,7 @@ use crate::bot::{
 };
 
 /// As much of a conversation as is asked for after an absence; servers give as much of it as they like.
-const RECALLED_MAX: usize = 1000;
+pub(super) const RECALLED_MAX: usize = 1000;
 
 impl Core {
     pub(in crate::bot) fn join(&mut self, mut command: Command, room: RoomId) {
@@ -44,7 +44,7 @@ impl Core {
 
     /// Whether silence means that the bot has entered.
     pub(super) fn may_be_silent(&self, enter: &Enter) -> bool {
-        enter.why != Why::Recall
+        !matches!(enter.why, Why::Recall | Why::Meet)
             && match self.dialect.capabilities.entry {
                 Entry::MembersIfAny | Entry::Nothing => true,
                 Entry::HistoryAndMembers | Entry::NotNeeded => false,
@@ -80,6 +80,9 @@ impl Core {
         // The answer need not name its room; its messages do, if there are any.
         let named = Some(room).filter(|room| !room.as_str().is_empty());
         let about = named.or_else(|| messages.first().map(|message| &message.room)).cloned();
+        if self.names_conversation(about.as_ref(), &messages) {
+            return;
+        }
         let answered = self.asked.iter_mut().filter(|asked| asked.stage != Stage::Queued).find_map(|asked| {
             let enter = asked.question.as_enter_mut()?;
             let fits = enter.history.is_none() && about.as_ref().is_none_or(|about| *about == enter.room);
@@ -125,7 +128,7 @@ impl Core {
         let source = self.dialect.capabilities.history;
         let Some(enter) = self.asked[place].question.as_enter_mut().filter(|_| sent) else { return };
         match enter.why {
-            Why::Recall => {
+            Why::Recall | Why::Meet => {
                 enter.members.get_or_insert_default();
             }
             Why::Wanted | Why::Return => match source {
@@ -189,6 +192,9 @@ impl Core {
 
     fn complete_join(&mut self, place: usize) {
         let Some(Question::Enter(enter)) = self.remove(place) else { return };
+        if enter.why == Why::Meet || enter.room.as_str().is_empty() {
+            return self.complete_meeting(enter);
+        }
         let again = enter.is_again();
         let (history, members) = (enter.history.unwrap_or_default(), enter.members.unwrap_or_default());
         let name = enter.room;
@@ -226,7 +232,7 @@ impl Core {
             room.entered = false;
         }
         // Joins of the lost connection are asked anew with the next one, posts whose fate is unknown wait for the history.
-        self.asked.retain(|asked| !asked.question.as_enter().is_some_and(Enter::is_again));
+        self.asked.retain(|asked| asked.question.as_enter().is_none_or(|enter| enter.why == Why::Wanted));
         for asked in &mut self.asked {
             asked.lost();
         }
@@ -248,6 +254,7 @@ impl Core {
                 }
             }
         }
+        self.recall_unnamed();
         self.check_returned();
     }
 

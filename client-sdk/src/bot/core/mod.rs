@@ -2,11 +2,12 @@
 //! and events.
 
 mod joining;
+mod meeting;
 mod places;
 mod posting;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -55,6 +56,8 @@ pub(in crate::bot) struct Core {
     bounds: Bounds,
     confirmation: Confirmation,
     rooms: HashMap<RoomId, Room>,
+    /// Users that the bot met, where a dialect has conversations of two.
+    met: BTreeSet<UserId>,
     asked: VecDeque<Asked>,
     tickets: u64,
     /// Own messages that the server confirmed with an event of its own, the newest: a history need not tell them again.
@@ -82,6 +85,7 @@ impl Core {
             bounds,
             confirmation: confirmation.unwrap_or(dialect.capabilities.confirmation),
             rooms: HashMap::new(),
+            met: BTreeSet::new(),
             asked: VecDeque::new(),
             tickets: 0,
             sent: VecDeque::new(),
@@ -202,9 +206,10 @@ impl Core {
         } else if let Some(receiver) = message.receiver.clone() {
             self.takes_part(&message.room, &receiver);
         }
+        let peer = self.peer_of(&message);
         let holder = self.asked.iter_mut().enumerate();
         let Some((place, held)) =
-            holder.filter_map(|(place, asked)| Some((place, asked.held_for(&message.room)?))).next()
+            holder.filter_map(|(place, asked)| Some((place, asked.held_for(&message.room, peer.as_ref())?))).next()
         else {
             self.tell_message(message, false);
             return;

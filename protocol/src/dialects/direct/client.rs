@@ -3,7 +3,9 @@
 //! The document's payloads name their speaker as `userId`. A command that claims nobody is said without it: good where the connection is
 //! verified or has joined; a bot that speaks to strangers claims itself.
 
-use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::wire::{
@@ -11,10 +13,28 @@ use super::wire::{
     TypingJson, kind_name,
 };
 use crate::{
-    dialects::{AppPacket, Unreadable},
+    dialects::{AppPacket, HistoryRoute, Unreadable, percent_encode},
     iso8601,
     vocabulary::{Audience, Command, Event, Member, Message, MessageId, MessageKind, Refusal, RoomId, UserId},
 };
+
+/// `GET /api/chat/history/:targetUserId`: the newest page of the conversation with a user, whom the room's name stands for.
+pub const HISTORY: HistoryRoute = HistoryRoute {
+    listener: "rest",
+    lag: Duration::ZERO,
+    messages_max: 1000,
+    target: |peer, limit| format!("/api/chat/history/{}?limit={limit}", percent_encode(peer.as_str())),
+    decode: |body| {
+        let json: PageJson = read("history", body)?;
+        Ok(json.data.into_iter().map(Message::from).collect())
+    },
+};
+
+/// The messages in a page of history; what else it says is nobody's question here.
+#[derive(Debug, Deserialize)]
+struct PageJson {
+    data: Vec<MessageJson>,
+}
 
 /// How a command is said.
 #[must_use]

@@ -35,5 +35,11 @@ pub const DIALECT: Dialect = Dialect {
         connections_per_user_max: 1000,
     },
     server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
-    client: ClientSide { encode: client::encode, decode: client::decode, opening: None, history: None, members: None },
+    client: ClientSide {
+        encode: client::encode,
+        decode: client::decode,
+        opening: None,
+        history: Some(client::HISTORY),
+        members: None,
+    },
 };
