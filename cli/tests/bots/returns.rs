@@ -142,3 +142,21 @@ async fn in_gateway_a_bot_that_cannot_read_the_history_says_that_it_may_have_mis
 async fn in_sessions_a_bot_that_was_away_says_that_it_may_have_missed_something() {
     Pair::met(&sessions::DIALECT).await.tells_the_gap().await;
 }
+
+#[tokio::test]
+async fn in_gateway_a_bot_returns_to_several_rooms_one_after_the_other() {
+    let mut pair = Pair::met_with_history(&gateway::DIALECT, GATEWAY).await;
+    for room in ["second", "third"] {
+        pair.alice.join(room).await.expect("let in");
+        pair.bob.join(room).await.expect("let in");
+    }
+    pair.world.wire.cut();
+    pair.bob.wait_for(|event| matches!(event, BotEvent::Disconnected { .. }), PATIENCE).await.expect("gone");
+    for room in ["second", "third"] {
+        pair.alice.send(&RoomId::from(room), &format!("in the {room}")).await.expect("confirmed");
+    }
+    pair.world.wire.mend();
+    let back = pair.bob.wait_for(|event| matches!(event, BotEvent::Reconnected { .. }), 3 * PATIENCE).await;
+    assert_eq!(back, Ok(BotEvent::Reconnected { missed: 2, gaps: Vec::new() }));
+    assert_eq!(hear(&mut pair.bob, 2).await, ["in the second", "in the third"]);
+}

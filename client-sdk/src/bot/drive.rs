@@ -78,6 +78,7 @@ impl Bot {
         match heard {
             Heard::Connected => {
                 self.introduced = false;
+                self.history.returned();
                 self.core.back();
             }
             Heard::Disconnected { reason, reconnecting } => {

@@ -1,6 +1,11 @@
 //! Reads more of a room's history than a join brings, over the dialect's REST route.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use chatwright_protocol::{
     dialects::{Dialect, HistoryRoute},
@@ -23,6 +28,10 @@ pub(super) struct HistoryReader {
     endpoint: Endpoint,
     identity: Identity,
     timeout: Duration,
+    /// How long a join may stay unanswered and yet be done.
+    silence: Duration,
+    /// When the route has caught up with what was said before the first room of this return was entered.
+    settles: Option<Instant>,
     reading: Option<Reading>,
 }
 
@@ -31,7 +40,13 @@ impl HistoryReader {
         let url = config.rest_url.clone().unwrap_or_else(|| config.socket.url.clone());
         let endpoint = Endpoint::new(&Config { url, ..config.socket.clone() })?;
         let (route, identity) = (dialect.client.history, identity.clone());
-        Ok(Self { route, endpoint, identity, timeout: config.answer_timeout, reading: None })
+        let (timeout, silence) = (config.answer_timeout, config.silence_timeout);
+        Ok(Self { route, endpoint, identity, timeout, silence, settles: None, reading: None })
+    }
+
+    /// There is a new connection: the rooms are about to be entered again, all at once.
+    pub(super) fn returned(&mut self) {
+        self.settles = None;
     }
 
     /// Begins to read, unless it is under way; what a route may still hold back has arrived if it is read `settled`.
@@ -42,9 +57,15 @@ impl HistoryReader {
         let Some(route) = self.route else { return };
         let (endpoint, identity, timeout) = (self.endpoint.clone(), self.identity.clone(), self.timeout);
         let target = (route.target)(room, route.messages_max);
-        let lag = if settled { route.lag } else { Duration::ZERO };
+        let now = Instant::now();
+        let due = match self.settles {
+            _ if !settled || route.lag.is_zero() => now,
+            None => *self.settles.insert(now + route.lag),
+            // This room was entered at most so much later than the first.
+            Some(settles) => settles + self.silence,
+        };
         self.reading = Some(Box::pin(async move {
-            tokio::time::sleep(lag).await;
+            tokio::time::sleep_until(due.into()).await;
             match tokio::time::timeout(timeout, read(&endpoint, &identity, &target, route)).await {
                 Ok(Ok(messages)) => Some(messages),
                 Ok(Err(error)) => {

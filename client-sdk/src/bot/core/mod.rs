@@ -247,11 +247,20 @@ impl Core {
     }
 
     pub(in crate::bot) fn deadline(&self) -> Option<Instant> {
-        self.asked.iter().filter_map(Asked::deadline).min()
+        self.asked.iter().filter_map(|asked| self.deadline_of(asked)).min()
+    }
+
+    /// Nothing more is expected of the server where silence is enough and the members are known: the history is read in its turn, with a
+    /// time limit of its own.
+    fn deadline_of(&self, asked: &Asked) -> Option<Instant> {
+        let entered = |enter: &Enter| self.may_be_silent(enter) && enter.members.is_some();
+        asked.deadline().filter(|_| !asked.question.as_enter().is_some_and(entered))
     }
 
     pub(in crate::bot) fn expire(&mut self, now: Instant) {
-        while let Some(place) = self.asked.iter().position(|asked| asked.deadline().is_some_and(|due| due <= now)) {
+        while let Some(place) =
+            self.asked.iter().position(|asked| self.deadline_of(asked).is_some_and(|due| due <= now))
+        {
             let silent = self.asked[place].question.as_enter().is_some_and(|enter| self.may_be_silent(enter));
             if silent {
                 self.enter_in_silence(place);
