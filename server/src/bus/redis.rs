@@ -235,13 +235,17 @@ enum Lost {
 impl Subscriber {
     async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
         let mut connected_before = false;
+        let mut is_told = false;
         loop {
             let lost = self.serve(&mut wishes, &mut connected_before).await;
-            self.subscribed.store(false, Ordering::Relaxed);
+            let was_subscribed = self.subscribed.swap(false, Ordering::Relaxed);
             match lost {
                 Lost::NobodyWishes => return,
                 Lost::Connection(problem) => {
-                    tracing::warn!(problem, "the bus lost its subscriptions and subscribes again")
+                    // Once per outage: it is tried many times a second.
+                    if was_subscribed || !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(problem, "the bus has no subscriptions; it subscribes again");
+                    }
                 }
             }
             if !self.wait(&mut wishes).await {

@@ -117,11 +117,15 @@ struct Listener {
 impl Listener {
     async fn run(mut self) {
         let mut connected_before = false;
+        let mut is_told = false;
         while !self.heard.is_closed() {
             let problem = self.serve(&mut connected_before).await;
-            self.listening.store(false, Ordering::Relaxed);
+            let was_listening = self.listening.swap(false, Ordering::Relaxed);
             if !self.heard.is_closed() {
-                tracing::warn!(problem, "the channels lost their subscriptions and subscribe again");
+                // Once per outage: it is tried many times a second.
+                if was_listening || !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(problem, "the channels have no subscriptions; they subscribe again");
+                }
                 tokio::time::sleep(RETRY).await;
             }
         }
