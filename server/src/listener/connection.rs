@@ -1,7 +1,8 @@
 //! One accepted TCP stream with its counters, and the handle by which others see it and cut it.
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Read as _},
     net::{Shutdown, SocketAddr},
     pin::Pin,
     sync::{
@@ -14,7 +15,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -223,9 +224,20 @@ impl GuardedStream {
     /// [`io::ErrorKind::WouldBlock`] if nothing is, else what the system says.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.check_uncut()?;
-        let bytes = self.stream.try_read(buffer)?;
-        self.meter.bytes_in.fetch_add(bytes as u64, Relaxed);
-        Ok(bytes)
+        let socket = SockRef::from(&*self.stream);
+        let mut bytes = 0;
+        let read = self.stream.try_io(Interest::READABLE, || {
+            bytes = (&*socket).read(buffer)?;
+            // Fewer bytes than asked for: that was all. Saying so here spares the call that would find nothing.
+            if bytes > 0 && bytes < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match read {
+            Err(error) if bytes == 0 => Err(error),
+            Ok(()) | Err(_) => {
+                self.meter.bytes_in.fetch_add(bytes as u64, Relaxed);
+                Ok(bytes)
+            }
+        }
     }
 
     /// Writes as much as the system takes at once.

@@ -34,6 +34,7 @@ fn config(role: Role, redis: Option<&RedisConfig>) -> Config {
         clocks: server::config().clocks,
         role,
         redis: redis.cloned(),
+        engine_kind: server::engine_kind(),
         ..Config::of(&gateway::DIALECT)
     }
 }

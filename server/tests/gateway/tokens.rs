@@ -19,7 +19,7 @@ async fn start(rules: JwtRules) -> Server {
     let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let listeners = ["user", "message", "gateway", "web"].map(|name| (name, anywhere)).into();
     let verifier = VerifierConfig::Jwt(rules);
-    let base = Config::of(&gateway::DIALECT);
+    let base = Config { engine_kind: server::engine_kind(), ..Config::of(&gateway::DIALECT) };
     Server::start(Config { listen: anywhere, listeners, verifier, clocks: server::config().clocks, ..base })
         .await
         .unwrap()

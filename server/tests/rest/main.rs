@@ -35,6 +35,7 @@ fn config() -> Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         admin: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         verifier: VerifierConfig::Jwt(JwtRules::new(SECRET)),
+        engine_kind: support::server::engine_kind(),
         ..Config::default()
     }
 }

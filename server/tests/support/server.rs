@@ -12,6 +12,7 @@ use chatwright_server::{
     chat::{Clocks, rooms::Hub},
     clock,
     config::VerifierConfig,
+    transport::EngineKind,
 };
 
 pub const SECRET: &[u8] = b"a secret of the tests, long enough for HS256";
@@ -31,12 +32,19 @@ pub struct Instance {
     pub address: SocketAddr,
 }
 
+/// What carries Socket.IO in these tests: the default, or what `SOCKET_IO_ENGINE` says, because each of them holds for every engine.
+pub fn engine_kind() -> EngineKind {
+    let named = std::env::var("SOCKET_IO_ENGINE").ok();
+    named.map_or_else(EngineKind::default, |name| name.parse().expect("SOCKET_IO_ENGINE names an engine"))
+}
+
 /// The configuration of these tests: a free port, a known secret, fast clocks.
 pub fn config() -> Config {
     Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         verifier: VerifierConfig::Jwt(JwtRules::new(SECRET)),
         clocks: Clocks { lease: Duration::from_millis(600), sweep: Duration::from_millis(200), ..Clocks::default() },
+        engine_kind: engine_kind(),
         ..Config::default()
     }
 }
