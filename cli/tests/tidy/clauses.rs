@@ -1,4 +1,5 @@
-//! SPECs and cases hold together: a case names clauses that exist, and each MUST on the wire is named by a case.
+//! SPECs and cases hold together: a case names clauses that exist, each MUST on the wire is named by a case, each of deployment stated by a
+//! probe.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,6 +45,25 @@ fn every_must_clause_on_the_wire_is_named_by_a_case() {
     let cited: Vec<String> = cases().into_iter().flat_map(|case| case.header).collect();
     let uncovered = clauses().into_iter().filter(|clause| clause.must_be_judged() && !cited.contains(&clause.id));
     none("MUST clauses on the wire without a case", uncovered.map(|clause| clause.id));
+}
+
+/// The dialects of which each deployment MUST is judged; they stay so. A dialect joins when it is there.
+const JUDGED_IN_DEPLOYMENT: [&str; 1] = ["rooms"];
+
+#[test]
+fn every_must_clause_of_deployment_is_stated_by_a_probe() {
+    let mut stated: Vec<String> = Vec::new();
+    for probe in cases().into_iter().filter(|case| case.path.contains("/probes/")) {
+        // What is not marked states the first clause of the header.
+        stated.extend(probe.header.first().cloned());
+        stated.extend(probe.marks);
+    }
+    let is_demanded = |clause: &Clause| {
+        let dialect = clause.id.split('/').next().unwrap_or_default();
+        JUDGED_IN_DEPLOYMENT.contains(&dialect) && clause.is_must_of("deployment")
+    };
+    let unstated = clauses().into_iter().filter(|clause| is_demanded(clause) && !stated.contains(&clause.id));
+    none("MUST clauses of deployment that no probe states", unstated.map(|clause| clause.id));
 }
 
 #[test]
@@ -113,7 +133,11 @@ impl Clause {
     }
 
     fn must_be_judged(&self) -> bool {
-        self.tags.first().is_some_and(|level| level == "MUST") && self.tags.last().is_some_and(|kind| kind == "wire")
+        self.is_must_of("wire")
+    }
+
+    fn is_must_of(&self, kind: &str) -> bool {
+        self.tags.first().is_some_and(|level| level == "MUST") && self.tags.last().is_some_and(|last| last == kind)
     }
 }
 

@@ -176,7 +176,13 @@ impl Coverage {
         Self::of(report, |clause| clause.wire && clause.level == Level::Must)
     }
 
-    /// Of the clauses that probes judge.
+    /// Of the MUST clauses that probes judge.
+    #[must_use]
+    pub fn deployment_must(report: &RunReport) -> Self {
+        Self::of(report, |clause| !clause.wire && clause.level == Level::Must)
+    }
+
+    /// Of the clauses that probes judge, whatever their level.
     #[must_use]
     pub fn deployment(report: &RunReport) -> Self {
         Self::of(report, |clause| !clause.wire)

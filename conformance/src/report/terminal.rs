@@ -94,13 +94,15 @@ fn dialect_line(run: &RunReport, width: usize, style: &dyn Style) -> String {
     let summary = Summary::of(run);
     let role = if summary.failed > 0 { Role::Bad } else { Role::Good };
     let wire = Coverage::wire_must(run);
-    let deployment = Coverage::deployment(run);
+    let (must, deployment) = (Coverage::deployment_must(run), Coverage::deployment(run));
     let about = format!(
-        "not strict {}, known failures {}; wire MUST clauses {} of {}, deployment {} of {}; {}",
+        "not strict {}, known failures {}; MUST clauses: wire {} of {}, deployment {} of {} ({} of {} of all levels); {}",
         summary.non_strict,
         summary.known_failures,
         wire.named,
         wire.clauses,
+        must.named,
+        must.clauses,
         deployment.named,
         deployment.clauses,
         show_elapsed(run.elapsed)
@@ -356,9 +358,12 @@ impl Page<'_> {
         };
         let line = self.paint(Role::Quiet, show("wire MUST clauses", "named by cases", wire));
         self.line(line);
-        if deployment.clauses > 0 {
-            let line = self.paint(Role::Quiet, show("deployment clauses", "named by probes", deployment));
-            self.line(line);
+        let must = Coverage::deployment_must(self.report);
+        for (kind, coverage) in [("deployment MUST clauses", must), ("deployment clauses of all levels", deployment)] {
+            if coverage.clauses > 0 {
+                let line = self.paint(Role::Quiet, show(kind, "named by probes", coverage));
+                self.line(line);
+            }
         }
     }
 }

@@ -86,7 +86,7 @@ fn the_terminal_report_says_what_matters_and_ends_with_the_counts() {
         "not run\n  needs backend=redis: 1\n    rooms/outage/redis\n",
         "unproven, for no wrong server is known that they catch: 1\n    engine-io/polling/unknown-sid\n",
         "wire MUST clauses: 5 of 6 named by cases (83 %), 2 held, 2 broken\n",
-        "deployment clauses: 0 of 1 named by probes (0 %), 0 held, 0 broken\n",
+        "deployment clauses of all levels: 0 of 1 named by probes (0 %), 0 held, 0 broken\n",
     ] {
         assert!(text.contains(expected), "wanted:\n{expected}\nin:\n{text}");
     }
