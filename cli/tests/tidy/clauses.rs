@@ -48,7 +48,7 @@ fn every_must_clause_on_the_wire_is_named_by_a_case() {
 }
 
 /// The dialects of which each deployment MUST is judged; they stay so. A dialect joins when it is there.
-const JUDGED_IN_DEPLOYMENT: [&str; 1] = ["rooms"];
+const JUDGED_IN_DEPLOYMENT: [&str; 4] = ["conversations", "direct", "rooms", "sessions"];
 
 #[test]
 fn every_must_clause_of_deployment_is_stated_by_a_probe() {
