@@ -84,6 +84,8 @@ pub struct RedisBus {
     wishes: mpsc::Sender<Wish>,
     outgoing: mpsc::Sender<Notice>,
     subscribed: Arc<AtomicBool>,
+    /// The last attempt to connect failed, or its connection is lost.
+    away: Arc<AtomicBool>,
     timeout: Duration,
 }
 
@@ -120,7 +122,7 @@ impl RedisBus {
         let (wishes, wished) = mpsc::channel(WISHES_WAITING_MAX);
         let (outgoing, to_publish) = mpsc::channel(PUBLISH_WAITING_MAX);
         let (deliveries, receiver) = mpsc::channel(DELIVERIES_WAITING_MAX);
-        let subscribed = Arc::new(AtomicBool::new(false));
+        let (subscribed, away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let subscriber = Subscriber {
             client,
             channels,
@@ -129,10 +131,11 @@ impl RedisBus {
             rooms: HashMap::new(),
             inlet: Inlet { deliveries, missed: false },
             subscribed: Arc::clone(&subscribed),
+            away: Arc::clone(&away),
         };
         tokio::spawn(subscriber.run(wished));
         tokio::spawn(publish_all(link.clone(), channels, to_publish, options.timeout));
-        Ok((Self { link, wishes, outgoing, subscribed, timeout: options.timeout }, receiver))
+        Ok((Self { link, wishes, outgoing, subscribed, away, timeout: options.timeout }, receiver))
     }
 }
 
@@ -145,7 +148,14 @@ impl Bus for RedisBus {
     fn subscribe<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<(), BusDown>> {
         Box::pin(async move {
             let (done, answer) = oneshot::channel();
-            let wish = Wish::Subscribe(room.clone(), done);
+            let mut wish = Wish::Subscribe(room.clone(), done);
+            if self.away.load(Ordering::Relaxed) {
+                // The wish is kept; nobody waits for what is known to be away.
+                match self.wishes.try_send(wish) {
+                    Ok(()) => return Err(BusDown("Redis is away".to_owned())),
+                    Err(TrySendError::Full(again) | TrySendError::Closed(again)) => wish = again,
+                }
+            }
             let slow = || BusDown("no answer in time".to_owned());
             let both = async {
                 self.wishes.send(wish).await.map_err(|_| slow())?;
@@ -205,6 +215,7 @@ struct Subscriber {
     rooms: HashMap<String, RoomId>,
     inlet: Inlet,
     subscribed: Arc<AtomicBool>,
+    away: Arc<AtomicBool>,
 }
 
 /// Where notices go; bounded, and honest about what it dropped.
@@ -239,6 +250,7 @@ impl Subscriber {
         loop {
             let lost = self.serve(&mut wishes, &mut connected_before).await;
             let was_subscribed = self.subscribed.swap(false, Ordering::Relaxed);
+            self.away.store(true, Ordering::Relaxed);
             match lost {
                 Lost::NobodyWishes => return,
                 Lost::Connection(problem) => {
@@ -266,6 +278,7 @@ impl Subscriber {
             return Lost::Connection(problem);
         }
         self.subscribed.store(true, Ordering::Relaxed);
+        self.away.store(false, Ordering::Relaxed);
         if std::mem::replace(connected_before, true) || self.channels.all || !self.rooms.is_empty() {
             self.inlet.put(Delivery::Gap);
         }
@@ -314,7 +327,11 @@ impl Subscriber {
                 let channel = self.channels.of(&self.link, &room);
                 self.rooms.insert(channel.clone(), room);
                 let outcome = bounded(self.timeout, sink.subscribe(&channel)).await;
-                let _ = done.send(outcome.clone().map_err(BusDown)); // who asked may have given up
+                let given_up = done.send(outcome.clone().map_err(BusDown)).is_err();
+                if given_up && outcome.is_ok() {
+                    // Who asked believes that the room is not heard yet.
+                    self.inlet.put(Delivery::Gap);
+                }
                 outcome
             }
             Wish::Unsubscribe(room) => {

@@ -4,6 +4,7 @@
 #![expect(dead_code, reason = "each test binary uses its part of it")]
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall stop there")]
 
+pub mod link;
 pub mod redis;
 pub mod server;
 

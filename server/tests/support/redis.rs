@@ -44,6 +44,11 @@ impl Redis {
         RedisConfig { prefix: prefix.to_owned(), ..RedisConfig::at("127.0.0.1", self.port) }
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Kills it; its append-only file stays.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");

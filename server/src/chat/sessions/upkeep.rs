@@ -96,9 +96,9 @@ impl Hub {
                 let entered = self.ports.sessions.enter(&room, &device, usize::MAX).await?;
                 let Ok(entered) = entered else { continue };
                 let movement = match entered.arrival {
-                    Arrival::New => Movement::Came,
+                    // That he came may have been said while nobody could hear it.
+                    Arrival::New | Arrival::Present => Movement::Came,
                     Arrival::Back => Movement::CameBack,
-                    Arrival::Present => continue,
                 };
                 // Those here know him; those elsewhere are told, and know whether it is news.
                 self.publish_movement(&room, &member, movement, entered.room.version).await;
