@@ -17,6 +17,11 @@ pub(crate) const ORIGIN: &str = "reference";
 /// What serves load only: as it is served, on slow clocks, so it says nothing that the others do not.
 const LOAD: &str = "load";
 
+/// The services in a process each, and in one process on the same backends: the first judges all that the second does, and is `check`'s; the
+/// second is for `sim` and `load`, which start many.
+const APART: &str = "apart";
+const BACKENDS: &str = "backends";
+
 /// The files of the reference target for one dialect; they live as long as this.
 #[derive(Debug)]
 pub(crate) struct Reference {
@@ -68,6 +73,9 @@ impl Reference {
             })
             .filter(|name| *name != LOAD)
             .collect();
+        if names.contains(&APART) {
+            names.retain(|name| *name != BACKENDS);
+        }
         names.sort_unstable();
         std::iter::once(None).chain(names.into_iter().map(Some)).map(|name| self.file(name)).collect()
     }

@@ -89,7 +89,11 @@ impl Player<'_> {
             }
         }
         let Some(control) = &self.stage.target.control else { return };
-        for (subject, action) in std::mem::take(&mut self.disturbed) {
+        let is_instance = |subject: &Subject| matches!(subject, Subject::Instance(_));
+        let (instances, backends): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.disturbed).into_iter().partition(|(subject, _)| is_instance(subject));
+        // An instance may be ready only when it has what it needs.
+        for (subject, action) in backends.into_iter().chain(instances) {
             let Some(undo) = undone_by(action) else { continue };
             let outcome = tokio::time::timeout(CONTROL_TIMEOUT, control.act(&subject, undo)).await;
             let words = match outcome {

@@ -20,7 +20,7 @@ const WARDEN_SCRIPT: &str = "read all_is_well || kill -9 \"-$1\"";
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 /// A stop signal reaches every thread within this, however busy the machine is.
 const PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
-const PAUSE_LOOK_AGAIN: Duration = Duration::from_millis(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -134,10 +134,17 @@ impl ChildProcess {
         code
     }
 
-    /// Kills the group and waits for its leader.
+    /// Kills the group and waits until nobody of it lives: what the process has started dies in its own time, and holds its ports until
+    /// then.
     pub(super) async fn kill(mut self) {
         let _gone = killpg(self.group, Signal::SIGKILL);
-        let _late = tokio::time::timeout(REAP_TIMEOUT, self.child.wait()).await;
+        let dead = async {
+            let _status = self.child.wait().await;
+            while lives(self.group) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _late = tokio::time::timeout(REAP_TIMEOUT, dead).await;
         if let Some((mut warden, mut pipe)) = self.warden.take() {
             let _gone = pipe.write_all(b"all is well\n").await;
             drop(pipe);
@@ -151,7 +158,7 @@ impl ChildProcess {
         killpg(self.group, Signal::SIGSTOP).map_err(io::Error::from)?;
         let until = tokio::time::Instant::now() + PAUSE_TIMEOUT;
         while self.goes_on() && tokio::time::Instant::now() < until {
-            tokio::time::sleep(PAUSE_LOOK_AGAIN).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())
     }
@@ -174,6 +181,20 @@ impl ChildProcess {
             let _gone = killpg(self.group, Signal::SIGCONT);
         }
     }
+}
+
+/// Whether a process of the group lives. One that is dead and not reaped holds nothing.
+fn lives(group: Pid) -> bool {
+    if killpg(group, None).is_err() {
+        return false; // nobody has this group
+    }
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.map(|process| std::fs::read_to_string(process.path().join("stat")).unwrap_or_default()).any(|about| {
+        // PID (NAME) STATE PARENT GROUP ...
+        let mut fields = about.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let is_alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
+        is_alive && fields.nth(1) == Some(group.to_string().as_str())
+    })
 }
 
 impl Drop for ChildProcess {
