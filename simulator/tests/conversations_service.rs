@@ -1,6 +1,7 @@
 //! What users of `conversations` notice while PostgreSQL, Redis or Kafka is away, silent or dead, and what `/health` says meanwhile.
 
 mod engine;
+mod link;
 mod service;
 
 use std::{
@@ -12,7 +13,8 @@ use std::{
 use chatwright_conformance::target::BackendName::{Kafka, Postgresql, Redis};
 use chatwright_server::config::RedisConfig;
 use chatwright_simulator::backends::Durability;
-use service::{Client, Link, PATIENCE, TIMEOUT, ask, events_until, health, serve, stored, until_health_is};
+use link::Link;
+use service::{Client, PATIENCE, TIMEOUT, ask, events_until, health, serve, stored, until_health_is};
 use tokio::time::Instant;
 
 /// As long as a backend is silent in these tests: longer than a server waits for it.

@@ -54,6 +54,8 @@ pub(super) struct Enter {
     pub(super) members: Option<Vec<UserId>>,
     /// What came live before the history; bounded.
     pub(super) held: Vec<Message>,
+    /// What has come of the past of all conversations so far.
+    pub(super) resumed: Vec<Message>,
     /// The history is being read over HTTP, which has a time limit of its own.
     pub(super) reading: bool,
     /// The history could not be read, or there is none.
@@ -71,12 +73,14 @@ pub(super) enum Why {
     Recall,
     /// It meets somebody: what the two said before is asked for, so that a return does not take it for missed.
     Meet,
+    /// The same for all its conversations at once, in dialects that have one question for that; it names no room.
+    Resume,
 }
 
 impl Enter {
     pub(super) fn new(room: RoomId, command: Command, why: Why) -> Self {
-        let (peer, history, members, held) = (None, None, None, Vec::new());
-        Self { room, peer, command, why, history, members, held, reading: false, unread: false }
+        let (peer, history, members, held, resumed) = (None, None, None, Vec::new(), Vec::new());
+        Self { room, peer, command, why, history, members, held, resumed, reading: false, unread: false }
     }
 
     /// About the conversation with this user, whatever its name is.
@@ -96,7 +100,7 @@ impl Enter {
     pub(super) fn is_again(&self) -> bool {
         match self.why {
             Why::Wanted | Why::Meet => false,
-            Why::Return | Why::Recall => true,
+            Why::Return | Why::Recall | Why::Resume => true,
         }
     }
 }
@@ -146,11 +150,12 @@ impl Asked {
         self.question.as_enter().is_some_and(|enter| enter.room == *name)
     }
 
-    /// Where a live message of this room waits while the room's history is under way.
+    /// Where a live message of this room waits while the room's history is under way, or that of all.
     pub(super) fn held_for(&mut self, name: &RoomId, peer: Option<&UserId>) -> Option<&mut Vec<Message>> {
         let under_way = self.stage != Stage::Queued;
         let enter = self.question.as_enter_mut().filter(|enter| under_way && enter.why != Why::Meet)?;
-        (enter.room == *name || enter.is_unnamed_with(peer)).then_some(&mut enter.held)
+        let is_meant = enter.room == *name || enter.why == Why::Resume || enter.is_unnamed_with(peer);
+        is_meant.then_some(&mut enter.held)
     }
 
     /// The connection is gone.

@@ -69,6 +69,11 @@ pub(super) struct Merged {
 }
 
 impl RoomMemory {
+    /// The highest sequence seen; 0 if the server gives none.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// A message came live: whether it is new. Without ids and sequences each one is.
     pub(super) fn admit(&mut self, message: &Message) -> bool {
         let key = Key::of(message);

@@ -18,9 +18,9 @@ use chatwright_simulator::backends::Backends;
 use futures_util::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
-    net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
     time::{Instant, timeout},
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
@@ -197,47 +197,5 @@ pub(crate) async fn events_until(backends: &Backends, content: &str) -> Vec<Valu
         }
         assert!(began.elapsed() < PATIENCE, "no event of {content}: {answer:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// A TCP relay to a backend that can be cut and mended.
-pub(crate) struct Link {
-    pub(crate) address: SocketAddr,
-    whole: watch::Sender<bool>,
-}
-
-impl Link {
-    pub(crate) async fn to(backend: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-        let address = listener.local_addr().expect("bound");
-        let (whole, state) = watch::channel(true);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut state = state.clone();
-                if !*state.borrow() {
-                    continue;
-                }
-                tokio::spawn(async move {
-                    let relaying = async {
-                        let mut upstream = TcpStream::connect(backend).await?;
-                        copy_bidirectional(&mut client, &mut upstream).await
-                    };
-                    tokio::select! {
-                        _ = relaying => {}
-                        _ = state.wait_for(|whole| !whole) => {}
-                    }
-                });
-            }
-        });
-        Self { address, whole }
-    }
-
-    /// All its connections end, and new ones do so at once.
-    pub(crate) fn cut(&self) {
-        self.whole.send_replace(false);
-    }
-
-    pub(crate) fn mend(&self) {
-        self.whole.send_replace(true);
     }
 }

@@ -44,7 +44,7 @@ impl Core {
 
     /// Whether silence means that the bot has entered.
     pub(super) fn may_be_silent(&self, enter: &Enter) -> bool {
-        !matches!(enter.why, Why::Recall | Why::Meet)
+        !matches!(enter.why, Why::Recall | Why::Meet | Why::Resume)
             && match self.dialect.capabilities.entry {
                 Entry::MembersIfAny | Entry::Nothing => true,
                 Entry::HistoryAndMembers | Entry::NotNeeded => false,
@@ -53,7 +53,7 @@ impl Core {
 
     /// Whether silence means that the server does not know the question.
     fn may_be_unknown(&self, enter: &Enter) -> bool {
-        enter.why == Why::Recall && self.dialect.capabilities.history == HistorySource::Extension
+        matches!(enter.why, Why::Recall | Why::Resume) && self.dialect.capabilities.history == HistorySource::Extension
     }
 
     /// The bot has entered, and nothing more is said about it: an acknowledgement, or silence where that is enough.
@@ -77,6 +77,7 @@ impl Core {
     }
 
     pub(super) fn hear_history(&mut self, room: &RoomId, messages: Vec<Message>) {
+        let Some(messages) = self.take_for_resume(messages) else { return };
         // The answer need not name its room; its messages do, if there are any.
         let named = Some(room).filter(|room| !room.as_str().is_empty());
         let about = named.or_else(|| messages.first().map(|message| &message.room)).cloned();
@@ -128,7 +129,7 @@ impl Core {
         let source = self.dialect.capabilities.history;
         let Some(enter) = self.asked[place].question.as_enter_mut().filter(|_| sent) else { return };
         match enter.why {
-            Why::Recall | Why::Meet => {
+            Why::Recall | Why::Meet | Why::Resume => {
                 enter.members.get_or_insert_default();
             }
             Why::Wanted | Why::Return => match source {
@@ -192,6 +193,9 @@ impl Core {
 
     fn complete_join(&mut self, place: usize) {
         let Some(Question::Enter(enter)) = self.remove(place) else { return };
+        if enter.why == Why::Resume {
+            return self.complete_resume(enter);
+        }
         if enter.why == Why::Meet || enter.room.as_str().is_empty() {
             return self.complete_meeting(enter);
         }
@@ -242,6 +246,10 @@ impl Core {
     pub(in crate::bot) fn back(&mut self) {
         self.online = true;
         self.returning.get_or_insert_default();
+        if let Some(command) = self.resume_command() {
+            self.ask_to_resume(command);
+            return;
+        }
         let mut names: Vec<RoomId> = self.rooms.keys().cloned().collect();
         names.sort_unstable();
         for name in names.into_iter().rev() {

@@ -5,6 +5,7 @@ mod joining;
 mod meeting;
 mod places;
 mod posting;
+mod resuming;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -18,7 +19,7 @@ use chatwright_protocol::{
 
 use self::places::Room;
 use super::{
-    asked::{Asked, Enter, Question, Stage},
+    asked::{Asked, Enter, Question, Stage, Why},
     event::{AskError, BotEvent},
 };
 use crate::{error::AckError, socket::AckId};
@@ -63,6 +64,8 @@ pub(in crate::bot) struct Core {
     /// Own messages that the server confirmed with an event of its own, the newest: a history need not tell them again.
     sent: VecDeque<MessageId>,
     returning: Option<Return>,
+    /// When the newest message that was seen was sent, and at first when the bot came: what is older is not missed.
+    newest_ms: u64,
     /// The join whose history is being read; it blocks those behind it, so that rooms stay in order.
     deep_read: Option<DeepRead>,
     /// Whether the server acknowledges at all: if so, its `error` events say nothing that the acknowledgements do not.
@@ -90,6 +93,7 @@ impl Core {
             tickets: 0,
             sent: VecDeque::new(),
             returning: None,
+            newest_ms: posting::unix_ms(),
             deep_read: None,
             acknowledges: false,
             forgotten: Vec::new(),
@@ -170,8 +174,9 @@ impl Core {
             Event::Refused(refusal) => self.hear_refusal(refusal.to_string()),
             Event::NotAuthenticated(reason) => self.inbox.push_back(BotEvent::Refused { reason }),
             Event::Stopping => self.inbox.push_back(BotEvent::Stopping),
-            // The first is heard once by each connection, before anything else; the second answers what bots do not ask.
-            Event::Authenticated { .. } | Event::Resumed => {}
+            Event::Resumed => self.hear_resumed(),
+            // Heard once by each connection, before anything else.
+            Event::Authenticated { .. } => {}
         }
     }
 
@@ -225,6 +230,7 @@ impl Core {
     }
 
     fn tell_message(&mut self, message: Message, missed: bool) {
+        self.newest_ms = self.newest_ms.max(message.sent_at_ms);
         if let Some(room) = self.rooms.get_mut(&message.room)
             && !missed
             && !room.memory.admit(&message)
@@ -279,6 +285,10 @@ impl Core {
     }
 
     fn not_entered(&mut self, enter: Enter, error: AskError) {
+        if enter.why == Why::Resume {
+            self.not_resumed(enter, &error);
+            return;
+        }
         let room = enter.room.clone();
         if self.deep_read.as_ref().is_some_and(|read| read.room == room) {
             self.deep_read = None;

@@ -67,6 +67,7 @@ impl Core {
 
     /// One's own message is stored: the oldest post of these words is confirmed.
     pub(super) fn hear_sent(&mut self, message: Message) {
+        self.newest_ms = self.newest_ms.max(message.sent_at_ms);
         if !message.id.as_str().is_empty() {
             self.sent.push_back(message.id.clone());
             if self.sent.len() > SENT_MAX {
@@ -132,7 +133,7 @@ impl Core {
 }
 
 /// Milliseconds since the Unix epoch, for dialects whose payloads carry the sender's clock.
-fn unix_ms() -> u64 {
+pub(super) fn unix_ms() -> u64 {
     #[expect(
         clippy::disallowed_methods,
         reason = "what the bot's payloads say about its own clock; nothing is decided by it"
