@@ -149,6 +149,10 @@ pub(crate) struct CheckArgs {
     /// Say what one case proves, in the words of its clauses, and end
     #[arg(long, value_name = "CASE")]
     pub(crate) explain: Option<String>,
+    /// Judge the judge: play the servers of the fixtures that are wrong on purpose, and say how many of their defects were noticed;
+    /// --filter means their names, or cases that are meant for them
+    #[arg(long, conflicts_with_all = ["target", "url", "cases", "dialect"])]
+    pub(crate) self_test: bool,
     /// Folder for report.html, report.json and junit.xml
     #[arg(long, value_name = "DIR", default_value = "chatwright-report")]
     pub(crate) report: PathBuf,

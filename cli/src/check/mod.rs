@@ -2,6 +2,7 @@
 
 mod explain;
 mod reports;
+mod self_test;
 mod sources;
 
 use std::{
@@ -45,11 +46,21 @@ pub(crate) async fn run(global: &Global, args: CheckArgs) -> Result<Outcome, Use
     if args.list {
         return explain::list(global, &suite, &args);
     }
+    if args.self_test {
+        return tokio::select! {
+            outcome = self_test::self_test(global, &suite, &args) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        };
+    }
     let config = config(&suite, &args)?;
     tokio::select! {
         report = judge_all(&suite, &config, &args) => conclude(global, &args, &report?),
-        _ = tokio::signal::ctrl_c() => Err(UseError::new("interrupted; what was started has been stopped")),
+        _ = tokio::signal::ctrl_c() => Err(interrupted()),
     }
+}
+
+fn interrupted() -> UseError {
+    UseError::new("interrupted; what was started has been stopped")
 }
 
 fn conclude(global: &Global, args: &CheckArgs, report: &CheckReport) -> Result<Outcome, UseError> {

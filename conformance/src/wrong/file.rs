@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     outcome::ClauseId,
+    plan::filter,
     target::{FileError, read_text},
 };
 
@@ -101,6 +102,17 @@ struct WrittenProxy {
 #[serde(deny_unknown_fields)]
 struct WrittenServer {
     misbehaviour: Misbehaviour,
+}
+
+/// Those whose name, or the name of a case that is meant for them, fits one of these globs; none means all.
+///
+/// # Errors
+/// A glob that is none.
+pub fn meant(servers: Vec<WrongServer>, globs: &[String]) -> Result<Vec<WrongServer>, String> {
+    let Some(globs) = filter(globs)? else { return Ok(servers) };
+    let fits =
+        |server: &WrongServer| globs.is_match(&server.name) || server.caught_by.iter().any(|case| globs.is_match(case));
+    Ok(servers.into_iter().filter(fits).collect())
 }
 
 impl WrongServer {

@@ -16,7 +16,7 @@ mod server;
 use std::{path::PathBuf, sync::Arc};
 
 pub use self::{
-    file::{Defect, Edit, WrongServer},
+    file::{Defect, Edit, WrongServer, meant},
     judging::{Judging, judge_wrong_servers},
     kill::{Kill, KillRow, KillTable, KillVerdict, proven_cases, weigh},
     rule::{Act, Direction, Part, Rule, Subject, Transport, Which},
