@@ -200,7 +200,12 @@ impl Worker {
             BotEvent::Disconnected { reason, .. } => {
                 self.recorder.record(What::Offline { bot: self.bot, reason: reason.to_string() });
             }
-            BotEvent::Reconnected { .. } => self.recorder.record(What::Online { bot: self.bot }),
+            BotEvent::Reconnected { gaps, .. } => {
+                if !gaps.is_empty() {
+                    tracing::warn!(bot = self.bot + 1, ?gaps, "came back and could not read what it had missed");
+                }
+                self.recorder.record(What::Online { bot: self.bot });
+            }
             BotEvent::Stranded { reason } => {
                 tracing::debug!(bot = self.bot, reason, "stranded");
                 tokio::time::sleep(RETURN_AFTER).await;

@@ -173,6 +173,17 @@ impl<'a> Facts<'a> {
         self.ops.iter().enumerate().filter(|(_, op)| matches!(op.outcome, Outcome::Confirmed(_))).map(|(op, _)| op)
     }
 
+    /// Whether a backend was troubled between this time and the first return of this bot behind it.
+    #[must_use]
+    pub fn store_failed_before_return(&self, bot: usize, from_us: u64) -> bool {
+        let returned_us = self.spans[bot].iter().filter_map(|span| span.from_us).find(|at_us| *at_us > from_us);
+        let of_store = self.schedule.faults.iter().zip(&self.faults);
+        of_store.filter(|(fault, _)| matches!(fault.target, Place::Backend(_))).any(|(_, span)| {
+            let began = span.from_us.is_some_and(|from| returned_us.is_none_or(|returned| from <= returned));
+            began && span.to_us.is_none_or(|to| to.saturating_add(STORE_SETTLES_US) >= from_us)
+        })
+    }
+
     /// Whether the store failed at this time, as far as a server could tell.
     #[must_use]
     pub fn store_failed(&self, at_us: u64) -> bool {

@@ -47,6 +47,12 @@ impl Promises {
         }
     }
 
+    /// Whether the history may tell a message later than it was told live: a backend that fails delays it further.
+    #[must_use]
+    pub fn history_lags(&self) -> bool {
+        self.dialect.client.history.is_some_and(|route| !route.lag.is_zero())
+    }
+
     /// Whether who sends hears his own message: it is what confirms it.
     #[must_use]
     pub fn own_messages(&self) -> bool {

@@ -230,7 +230,10 @@ impl fmt::Display for Report {
     /// The report as a reader of a terminal wants it: what went wrong on purpose, what held, the verdict, the way to see it again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let totals = &self.totals;
-        writeln!(f, "{} instances of {}; {}", self.schedule.instances, self.target, self.backends.join(", "))?;
+        let (instances, target) = (self.schedule.instances, &self.target);
+        let plural = if instances == 1 { "" } else { "s" };
+        let backends = self.backends.iter().map(|backend| format!("; {backend}")).collect::<String>();
+        writeln!(f, "{instances} instance{plural} of {target}{backends}")?;
         for fault in &self.schedule.faults {
             writeln!(f, "  at {:>6} ms  {fault}", fault.at_ms)?;
         }

@@ -1,5 +1,6 @@
 //! The whole system from the outside: the binary, as users and the official clients meet it.
 
+mod adapted;
 mod commands;
 mod dialects;
 mod interop;

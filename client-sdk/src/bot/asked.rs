@@ -33,7 +33,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) enum Question {
     /// Into a room, or for what was said in a conversation.
-    Enter(Enter),
+    Enter(Box<Enter>),
     Post {
         ticket: Ticket,
         /// As the dialect names it: a room, or the other users in order.
@@ -163,7 +163,7 @@ impl Asked {
         match &mut self.question {
             Question::Enter(enter) => {
                 self.stage = Stage::Queued;
-                *enter = Enter {
+                **enter = Enter {
                     peer: enter.peer.clone(),
                     ..Enter::new(enter.room.clone(), enter.command.clone(), enter.why)
                 };

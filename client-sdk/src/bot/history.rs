@@ -20,6 +20,11 @@ use crate::{
     error::ConnectError,
 };
 
+/// A server that cannot answer now is asked again after this.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// From this status on it is the server that has a problem, and it may pass.
+const SERVER_ERROR: u16 = 500;
+
 type Reading = Pin<Box<dyn Future<Output = Option<Vec<Message>>> + Send>>;
 
 /// At most one request at a time.
@@ -66,14 +71,8 @@ impl HistoryReader {
         };
         self.reading = Some(Box::pin(async move {
             tokio::time::sleep_until(due.into()).await;
-            match tokio::time::timeout(timeout, read(&endpoint, &identity, &target, route)).await {
-                Ok(Ok(messages)) => Some(messages),
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "no deeper history");
-                    None
-                }
-                Err(_) => None,
-            }
+            let persistent = persist(&endpoint, &identity, &target, route);
+            tokio::time::timeout(timeout, persistent).await.ok().flatten()
         }));
     }
 
@@ -89,6 +88,27 @@ impl HistoryReader {
 impl fmt::Debug for HistoryReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HistoryReader").field("reading", &self.reading.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Asks again while the server says that it cannot answer now; `None` once it says that it will not.
+async fn persist(endpoint: &Endpoint, identity: &Identity, target: &str, route: HistoryRoute) -> Option<Vec<Message>> {
+    loop {
+        let error = match read(endpoint, identity, target, route).await {
+            Ok(messages) => return Some(messages),
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "no history");
+        match error {
+            ConnectError::Unreachable { .. } | ConnectError::Timeout(_) | ConnectError::Lost(_) => {}
+            ConnectError::Handshake { status, .. } if status >= SERVER_ERROR => {}
+            ConnectError::Handshake { .. }
+            | ConnectError::Address { .. }
+            | ConnectError::Protocol(_)
+            | ConnectError::Refused { .. }
+            | ConnectError::Closed => return None,
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 

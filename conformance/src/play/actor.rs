@@ -268,7 +268,14 @@ impl Ears<'_> {
             .rename_routes
             .iter()
             .find_map(|(ours, theirs)| path.strip_prefix(ours).map(|rest| format!("{theirs}{rest}")));
-        renamed.unwrap_or(path)
+        let route = renamed.unwrap_or(path);
+        let Some((path, query)) = route.split_once('?') else { return route };
+        let names = &self.adapt.rename_fields;
+        let theirs = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((name, value)) => format!("{}={value}", names.get(name).map_or(name, String::as_str)),
+            None => pair.to_owned(),
+        });
+        format!("{path}?{}", theirs.collect::<Vec<_>>().join("&"))
     }
 }
 

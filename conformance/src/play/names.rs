@@ -174,10 +174,13 @@ impl Scope for Names<'_> {
 
     fn fresh(&self, inside: Option<&str>) -> String {
         let number = self.issued.fetch_add(1, Ordering::Relaxed);
-        match inside {
+        let fresh = match inside {
             None => format!("r{number}-{}", self.mark),
             Some(inside) => format!("r{number}-{inside}-{}", self.mark),
-        }
+        };
+        // Where clients name no rooms, what they name are users.
+        let names_users = self.stage.dialect.can.get("addresses").is_some_and(|whom| whom == "users");
+        if names_users { self.stage.target.adapt.ids.of(&fresh) } else { fresh }
     }
 
     #[expect(

@@ -32,7 +32,7 @@ pub struct Checker {
 pub const CHECKERS: [Checker; 8] = [
     Checker {
         name: "nothing lost",
-        promise: "every confirmed message reaches every member who stayed or came back; where nobody catches up, who was there while all was well",
+        promise: "every confirmed message reaches every member who stayed or came back; where nobody catches up, who was there while all was well; where histories lag, who came back before a backend failed",
         check: delivery::lost,
     },
     Checker { name: "nothing twice", promise: "nobody hears a message twice", check: delivery::twice },

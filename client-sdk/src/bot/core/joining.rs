@@ -22,7 +22,7 @@ impl Core {
         if let Command::Join { claimed, .. } = &mut command {
             *claimed = Some(self.me.clone());
         }
-        self.asked.push_back(Asked::new(Question::Enter(Enter::new(room, command, Why::Wanted))));
+        self.asked.push_back(Asked::new(Question::Enter(Box::new(Enter::new(room, command, Why::Wanted)))));
     }
 
     pub(in crate::bot) fn leave(&mut self, room: &RoomId) {
@@ -193,6 +193,7 @@ impl Core {
 
     fn complete_join(&mut self, place: usize) {
         let Some(Question::Enter(enter)) = self.remove(place) else { return };
+        let enter = *enter;
         if enter.why == Why::Resume {
             return self.complete_resume(enter);
         }
@@ -255,7 +256,7 @@ impl Core {
         for name in names.into_iter().rev() {
             match self.return_to(&name) {
                 Some((command, why)) => {
-                    self.asked.push_front(Asked::new(Question::Enter(Enter::new(name, command, why))));
+                    self.asked.push_front(Asked::new(Question::Enter(Box::new(Enter::new(name, command, why)))));
                 }
                 None => {
                     self.returning.get_or_insert_default().gaps.push(name);

@@ -13,7 +13,7 @@ impl Core {
     pub(in crate::bot) fn meet(&mut self, peer: &UserId) {
         let Some(command) = self.recollection(peer).filter(|_| self.met.len() < self.bounds.rooms_max) else { return };
         if self.met.insert(peer.clone()) {
-            self.asked.push_back(Asked::new(Question::Enter(Enter::with(peer.clone(), command, Why::Meet))));
+            self.asked.push_back(Asked::new(Question::Enter(Box::new(Enter::with(peer.clone(), command, Why::Meet)))));
         }
     }
 
@@ -35,7 +35,7 @@ impl Core {
             let is_known = self.conversation_with(&Audience::Users(vec![peer.clone()])).is_some();
             if let Some(command) = self.recollection(peer).filter(|_| !is_known) {
                 let enter = Enter::with(peer.clone(), command, Why::Recall);
-                self.asked.push_front(Asked::new(Question::Enter(enter)));
+                self.asked.push_front(Asked::new(Question::Enter(Box::new(enter))));
             }
         }
     }

@@ -280,7 +280,7 @@ impl Core {
         match self.remove(place) {
             None => {}
             Some(Question::Post { ticket, .. }) => self.inbox.push_back(BotEvent::Failed { ticket, error }),
-            Some(Question::Enter(enter)) => self.not_entered(enter, error),
+            Some(Question::Enter(enter)) => self.not_entered(*enter, error),
         }
     }
 

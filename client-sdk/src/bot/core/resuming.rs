@@ -23,7 +23,7 @@ impl Core {
 
     pub(super) fn ask_to_resume(&mut self, command: Command) {
         let everywhere = Enter::new(RoomId::from(""), command, Why::Resume);
-        self.asked.push_front(Asked::new(Question::Enter(everywhere)));
+        self.asked.push_front(Asked::new(Question::Enter(Box::new(everywhere))));
     }
 
     /// Keeps what a history tells if it answers that question; else gives it back.
