@@ -22,13 +22,27 @@ fn check_passes_the_reference_server_and_leaves_its_reports() {
 
 #[test]
 fn check_judges_a_stranger_that_it_starts_and_stops() {
-    if !have_node(&fixtures().join("targets/rooms-node")) {
+    passes("rooms-node");
+}
+
+#[test]
+fn the_official_server_keeps_the_protocols_as_the_echo_application_shows() {
+    passes("echo-node");
+}
+
+/// Judges a target in Node; where that is missing, it is said.
+fn passes(target: &str) {
+    let folder = fixtures().join("targets").join(target);
+    if !have_node(&folder) {
         return;
     }
     let dir = tempfile::tempdir().expect("a scratch folder");
-    let target = fixtures().join("targets/rooms-node/target.toml");
-    let output =
-        chatwright().args(["check", "--target"]).arg(target).current_dir(dir.path()).output().expect("the binary runs");
+    let output = chatwright()
+        .args(["check", "--target"])
+        .arg(folder.join("target.toml"))
+        .current_dir(dir.path())
+        .output()
+        .expect("the binary runs");
     ends_with(&output, 0);
 }
 
