@@ -109,9 +109,8 @@ impl Client {
     pub(crate) async fn answer(&mut self) -> Value {
         loop {
             let frame = self.read().await;
-            match frame["type"].as_str() {
-                Some("message_sent" | "error" | "closed") => return frame,
-                Some(_) | None => {}
+            if let Some("message_sent" | "error" | "closed") = frame["type"].as_str() {
+                return frame;
             }
         }
     }
