@@ -14,6 +14,12 @@ use crate::{metrics::Metrics, store::DeviceId, transport::EndReason};
 /// How often a drain looks whether all connections have ended.
 const ENDED_LOOK: Duration = Duration::from_millis(5);
 
+/// Connections that are asked to end at once; a stop of fewer is over at once.
+const BATCH: usize = 256;
+
+/// The pause between two batches: ten thousand connections are asked within a second.
+const BATCH_PAUSE_MAX: Duration = Duration::from_millis(25);
+
 /// The connections that are in, and whether more are let in.
 #[derive(Debug)]
 pub struct Registry {
@@ -91,10 +97,17 @@ impl Registry {
         &self.stopping
     }
 
-    /// Asks all connections to end and waits until they have.
-    pub async fn end_all(&self, reason: EndReason) {
-        for connection in self.all() {
-            connection.end(reason);
+    /// Asks all connections to end and waits until they have. They are asked in batches, in an order that is random because ids are, over
+    /// at most `spread`: who comes back elsewhere does not come together with everybody else.
+    pub async fn end_all(&self, reason: EndReason, spread: Duration) {
+        let all = self.all();
+        let batches = u32::try_from(all.len().div_ceil(BATCH)).unwrap_or(u32::MAX).max(1);
+        let pause = BATCH_PAUSE_MAX.min(spread / batches);
+        for (index, batch) in all.chunks(BATCH).enumerate() {
+            if index > 0 {
+                tokio::time::sleep(pause).await;
+            }
+            batch.iter().for_each(|connection| connection.end(reason));
         }
         while !self.connections().is_empty() {
             tokio::time::sleep(ENDED_LOOK).await;

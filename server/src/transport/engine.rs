@@ -84,7 +84,7 @@ pub struct EngineRules {
     /// The same from one address, as the system names it: a proxy in front is one address. Only the lean engine.
     pub sessions_per_address_max: usize,
     /// Handshakes in one second, from everywhere; more are answered 503. Only the lean engine.
-    pub handshakes_per_second_max: u32,
+    pub handshakes_per_second_max: usize,
 }
 
 impl Default for EngineRules {

@@ -251,7 +251,11 @@ impl Server {
         self.core.registry().stop_accepting();
         self.listeners.iter().for_each(|(_, serving)| serving.stop_accepting());
         let goodbye = deadline - limit / GOODBYE_SHARE;
-        let _ = tokio::time::timeout_at(goodbye, self.core.registry().end_all(EndReason::ServerStopping)).await;
+        let _ = tokio::time::timeout_at(
+            goodbye,
+            self.core.registry().end_all(EndReason::ServerStopping, limit / GOODBYE_SHARE / 2),
+        )
+        .await;
         if let Some(engine) = &self.engine {
             engine.close().await;
         }

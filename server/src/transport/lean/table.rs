@@ -21,7 +21,7 @@ const RATE_SPAN: Duration = Duration::from_secs(1);
 pub(super) struct Table {
     sessions_max: usize,
     sessions_per_address_max: usize,
-    handshakes_per_second_max: u32,
+    handshakes_per_second_max: usize,
     state: Mutex<State>,
 }
 
@@ -31,7 +31,7 @@ struct State {
     places: usize,
     by_address: HashMap<IpAddr, usize>,
     /// The beginning of the present span, and the handshakes in it.
-    rate: Option<(Instant, u32)>,
+    rate: Option<(Instant, usize)>,
 }
 
 /// A session's place among those that may be; given back when it is dropped.
@@ -123,7 +123,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
 
-    fn table(sessions: usize, per_address: usize, per_second: u32) -> Arc<Table> {
+    fn table(sessions: usize, per_address: usize, per_second: usize) -> Arc<Table> {
         Table::new(&EngineRules {
             sessions_max: sessions,
             sessions_per_address_max: per_address,

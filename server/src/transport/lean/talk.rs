@@ -192,4 +192,36 @@ mod tests {
         let tries = (1..).take_while(|_| talk.refused()).count();
         assert_eq!(tries, 31);
     }
+
+    proptest::proptest! {
+        /// Whatever a client says, in whatever order: no panic, nobody enters unasked, and outside no event is taken.
+        #[test]
+        fn nothing_that_a_client_says_gets_an_event_past_the_door(
+            said in proptest::collection::vec("[0-6b]{0,2}[0-9]{0,2}-?(/[a-z]{0,3},)?[0-9]{0,2}(\\[(\"[a-z]\")?(,\\{\"_placeholder\":true,\"num\":[0-2]\\})?\\]|\\{\\}|)", 0..12),
+        ) {
+            let mut talk = outside();
+            let mut is_inside = false;
+            for text in said {
+                let step = if let Some(bytes) = text.strip_prefix('b') {
+                    talk.binary(Bytes::copy_from_slice(bytes.as_bytes()))
+                } else {
+                    talk.text(&text)
+                };
+                match step {
+                    Step::Enter(_) => {
+                        proptest::prop_assert!(!is_inside, "entered twice by {}", text);
+                        talk.entered();
+                        is_inside = true;
+                    }
+                    Step::Event { .. } => proptest::prop_assert!(is_inside, "taken from outside: {}", text),
+                    Step::Leave => {
+                        proptest::prop_assert!(is_inside, "left from outside: {}", text);
+                        is_inside = false;
+                    }
+                    Step::Nothing | Step::Pong | Step::EnterElsewhere(_) => {}
+                    Step::Close | Step::Broken(_) => break,
+                }
+            }
+        }
+    }
 }

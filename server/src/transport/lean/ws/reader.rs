@@ -289,4 +289,41 @@ mod tests {
         assert_eq!(reader.next(), Ok(None));
         assert!(reader.buffer.capacity() < 1024, "{}", reader.buffer.capacity());
     }
+
+    proptest::proptest! {
+        /// What the rest of the suite says of single inputs, of any input: no panic, the same in any pieces, and no more memory than the limit.
+        #[test]
+        fn any_bytes_are_read_the_same_in_any_pieces_within_the_limit(
+            frames in proptest::collection::vec((proptest::prelude::any::<u8>(), proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)), 0..8),
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            piece in 1_usize..64,
+        ) {
+            // First bytes that often make sense, so that not every input ends at its first byte.
+            let bytes: Vec<u8> = frames
+                .iter()
+                .flat_map(|(kind, payload)| frame([0x81, 0x01, 0x80, 0x00, 0x82, 0x89, 0x8a, *kind][usize::from(kind % 8)], payload))
+                .chain(noise)
+                .collect();
+            let mut reader = Reader::new(MAX);
+            let mut all = Vec::new();
+            let mut ended = None;
+            'pieces: for piece in bytes.chunks(piece) {
+                reader.feed(piece);
+                loop {
+                    match reader.next() {
+                        Ok(Some(heard)) => all.push(heard),
+                        Ok(None) => break,
+                        Err(broken) => { ended = Some(broken); break 'pieces; }
+                    }
+                }
+                let held = reader.buffer.len() + reader.begun.as_ref().map_or(0, |begun| begun.content.len());
+                proptest::prop_assert!(held <= 2 * MAX + 14, "{held} bytes are kept");
+            }
+            let whole = heard(&bytes, bytes.len().max(1));
+            match ended {
+                Some(broken) => proptest::prop_assert_eq!(whole, Err(broken)),
+                None => proptest::prop_assert_eq!(whole, Ok(all)),
+            }
+        }
+    }
 }
