@@ -141,7 +141,6 @@ fn errors_of_a_file_name_line_and_key_and_what_is_expected() {
             "line 2, identity.auth_service: an address such as http://auth:3000",
         ),
         ("[limits]\npacket = 1000\n", "line 2, limits.packet: limits.packet is 1000; at least"),
-        ("[limits]\nhistory = 10\n", "line 2, limits.history: limits.history must not be below"),
         ("[listen]\nport = 1\nport = 2\n", "line 3: duplicate key"),
         ("[log]\nlevel = \"loud\"\n", "line 2, log.level: error, warn, info, debug or trace is expected"),
         ("[rooms.listen]\nprot = 1\n", "line 2, rooms.listen.prot: unknown key; [rooms.listen] has mode, host, port,"),
