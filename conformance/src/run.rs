@@ -221,7 +221,7 @@ impl Judge<'_> {
         for one in alone {
             let mut attempt = self.attempt(one, 1).await;
             for number in 2..=ATTEMPTS_ALONE_MAX {
-                if attempt.doubt.is_some() {
+                if attempt.doubt.is_some() && attempt.report.verdict == Verdict::Fail {
                     attempt = self.attempt(attempt.one, number).await;
                 }
             }
@@ -257,8 +257,10 @@ impl Judge<'_> {
         let played = play(one.case, &stage, one.bound.min(left)).await;
         let lag = played.lag;
         let report = self.judged(&one, played);
-        let fell_short = matches!(report.verdict, Verdict::Fail | Verdict::NonStrict);
-        let doubt = (fell_short && lag > LAG_MAX).then_some(lag);
+        let is_should = report.failure.as_ref().is_some_and(|failure| failure.level == Level::Should);
+        // What is only recorded is not worth the time.
+        let counts = report.verdict == Verdict::Fail || report.verdict == Verdict::NonStrict && is_should;
+        let doubt = (counts && lag > LAG_MAX).then_some(lag);
         Attempt { one, report, doubt }
     }
 
