@@ -54,8 +54,6 @@ pub(super) struct Enter {
     pub(super) members: Option<Vec<UserId>>,
     /// What came live before the history; bounded.
     pub(super) held: Vec<Message>,
-    /// What has come of the past of all conversations so far.
-    pub(super) resumed: Vec<Message>,
     /// The history is being read over HTTP, which has a time limit of its own.
     pub(super) reading: bool,
     /// The history could not be read, or there is none.
@@ -79,8 +77,8 @@ pub(super) enum Why {
 
 impl Enter {
     pub(super) fn new(room: RoomId, command: Command, why: Why) -> Self {
-        let (peer, history, members, held, resumed) = (None, None, None, Vec::new(), Vec::new());
-        Self { room, peer, command, why, history, members, held, resumed, reading: false, unread: false }
+        let (peer, history, members, held) = (None, None, None, Vec::new());
+        Self { room, peer, command, why, history, members, held, reading: false, unread: false }
     }
 
     /// About the conversation with this user, whatever its name is.

@@ -66,6 +66,8 @@ pub(in crate::bot) struct Core {
     returning: Option<Return>,
     /// When the newest message that was seen was sent, and at first when the bot came: what is older is not missed.
     newest_ms: u64,
+    /// What has come of the past of all conversations so far, in answer to one question.
+    resumed: Vec<Message>,
     /// The join whose history is being read; it blocks those behind it, so that rooms stay in order.
     deep_read: Option<DeepRead>,
     /// Whether the server acknowledges at all: if so, its `error` events say nothing that the acknowledgements do not.
@@ -94,6 +96,7 @@ impl Core {
             sent: VecDeque::new(),
             returning: None,
             newest_ms: posting::unix_ms(),
+            resumed: Vec::new(),
             deep_read: None,
             acknowledges: false,
             forgotten: Vec::new(),

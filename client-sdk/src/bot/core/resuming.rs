@@ -22,6 +22,7 @@ impl Core {
     }
 
     pub(super) fn ask_to_resume(&mut self, command: Command) {
+        self.resumed.clear();
         let everywhere = Enter::new(RoomId::from(""), command, Why::Resume);
         self.asked.push_front(Asked::new(Question::Enter(Box::new(everywhere))));
     }
@@ -30,14 +31,14 @@ impl Core {
     pub(super) fn take_for_resume(&mut self, messages: Vec<Message>) -> Option<Vec<Message>> {
         let answer_timeout = self.bounds.answer_timeout;
         let asked = self.asked.iter_mut().find(|asked| asked.is_sent() && is_resume(asked));
-        let Some(Asked { question: Question::Enter(enter), stage }) = asked else { return Some(messages) };
-        if enter.resumed.is_empty()
-            && let Stage::Sent { deadline, .. } = stage
+        let Some(asked) = asked else { return Some(messages) };
+        if self.resumed.is_empty()
+            && let Stage::Sent { deadline, .. } = &mut asked.stage
         {
             // It knows the question, and may have much to tell.
             *deadline += answer_timeout;
         }
-        enter.resumed.extend(messages);
+        self.resumed.extend(messages);
         None
     }
 
@@ -45,7 +46,7 @@ impl Core {
     pub(super) fn hear_resumed(&mut self) {
         let asked = self.asked.iter_mut().find(|asked| asked.is_sent() && is_resume(asked));
         if let Some(enter) = asked.and_then(|asked| asked.question.as_enter_mut()) {
-            enter.history = Some(std::mem::take(&mut enter.resumed));
+            enter.history = Some(std::mem::take(&mut self.resumed));
             self.finish_joins();
         }
     }
@@ -60,8 +61,9 @@ impl Core {
 
     /// The server did not tell all of it: it is asked for the rest, if it told anything; else nobody knows what was missed.
     pub(super) fn not_resumed(&mut self, enter: Enter, error: &AskError) {
-        let goes_on = !enter.resumed.is_empty() && matches!(error, AskError::Refused(_));
-        let live = self.tell_missed(enter.resumed, enter.held);
+        let told = std::mem::take(&mut self.resumed);
+        let goes_on = !told.is_empty() && matches!(error, AskError::Refused(_));
+        let live = self.tell_missed(told, enter.held);
         if goes_on && let Some(command) = self.resume_command() {
             self.ask_to_resume(command);
             // They are newer than what is still missing.
