@@ -2,7 +2,7 @@
 //!
 //! # A message flows through the server as follows
 //!
-//! 1. *bytes*: [`listener`] accepts and watches the stream; `transport::oxide` keeps the limits, the heartbeat and each connection's order.
+//! 1. *bytes*: [`listener`] accepts and watches the stream; [`transport`]'s engine (`oxide` or `lean`) keeps the limits, the heartbeat and each connection's order.
 //! 2. *packet*: `chatwright_protocol::dialects::<dialect>::server::decode` makes a command of it, or a refusal in the dialect's own words.
 //! 3. *command*: `connection::drive`, the driver of one connection, takes its commands one after the other.
 //! 4. *core*: [`chat::Core::handle`] of `chat/<dialect>/` dispatches to a file per verb, which decides; a refusal is a value, not an error.
