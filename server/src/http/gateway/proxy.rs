@@ -116,11 +116,17 @@ async fn to_chat(State(Proxy(proxy)): State<Proxy>, request: Request) -> Respons
     if field(&query, "transport") != Some("websocket") {
         strip(&mut parts.headers);
     }
-    let Some(body) = read(body, proxy.rules.body_bytes_max).await else { return too_large() };
     let known = field(&query, "sid").and_then(|session| proxy.sessions.of(session));
     let answer = match known {
-        Some(number) => proxy.rules.chat.ask_one(number, &parts, &body).await.map(|response| (number, response)),
-        None => proxy.rules.chat.ask_any(&parts, &body).await,
+        // As it comes: a session with two POSTs under way must end, which only its instance can see.
+        Some(number) => {
+            let body = Body::new(Limited::new(body, proxy.rules.body_bytes_max));
+            proxy.rules.chat.ask_one(number, &parts, body).await.map(|response| (number, response))
+        }
+        None => {
+            let Some(body) = read(body, proxy.rules.body_bytes_max).await else { return too_large() };
+            proxy.rules.chat.ask_any(&parts, &body).await
+        }
     };
     let Some((number, response)) = answer else { return nobody() };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -15,7 +15,6 @@ use axum::{
     response::Response,
 };
 use http::{Request, StatusCode, Uri, Version, request::Parts, uri::PathAndQuery};
-use http_body_util::Full;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -46,7 +45,7 @@ pub(crate) enum Upstream {
 /// An instance at an address.
 pub(crate) struct Remote {
     base: Uri,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector, Body>,
     shunned_until: Mutex<Option<Instant>>,
 }
 
@@ -74,10 +73,10 @@ impl Upstream {
     }
 
     /// Asks it. `Err`: it was not reached, and nothing was done.
-    pub(super) async fn ask(&self, parts: &Parts, body: &Bytes) -> Result<Response, Unreachable> {
+    pub(super) async fn ask(&self, parts: &Parts, body: Body) -> Result<Response, Unreachable> {
         match self {
             Self::Local(router) => {
-                let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+                let request = Request::from_parts(parts.clone(), body);
                 let answer: Result<Response, Infallible> = router.clone().oneshot(request).await;
                 let Ok(response) = answer;
                 Ok(response)
@@ -88,7 +87,7 @@ impl Upstream {
 
     async fn health(&self, path: &'static str) -> HealthJson {
         let (parts, ()) = Request::get(path).body(()).expect("a path of ours is a path").into_parts();
-        let answer = tokio::time::timeout(HEALTH_TIMEOUT, self.ask(&parts, &Bytes::new())).await;
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, self.ask(&parts, Body::empty())).await;
         let reason = match answer {
             Ok(Ok(response)) if response.status().is_success() => None,
             Ok(Ok(response)) => Some(format!("answers {}", response.status().as_u16())),
@@ -108,13 +107,13 @@ impl Upstream {
 pub(super) struct Unreachable;
 
 impl Remote {
-    async fn ask(&self, parts: &Parts, body: &Bytes) -> Result<Response, Unreachable> {
+    async fn ask(&self, parts: &Parts, body: Body) -> Result<Response, Unreachable> {
         let mut parts = parts.clone();
         let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let base = self.base.to_string();
         parts.version = Version::HTTP_11;
         parts.uri = format!("{}{path}", base.trim_end_matches('/')).parse().map_err(|_| Unreachable)?;
-        match self.client.request(Request::from_parts(parts, Full::new(body.clone()))).await {
+        match self.client.request(Request::from_parts(parts, body)).await {
             Ok(response) => Ok(response.map(Body::new)),
             Err(problem) if problem.is_connect() => {
                 tracing::warn!(upstream = %self.base, %problem, "an instance cannot be reached");
@@ -170,8 +169,8 @@ impl Service {
         Self { name, health_path, instances, turn: AtomicUsize::new(0) }
     }
 
-    /// Asks this instance and no other, if there is one of this number.
-    pub(super) async fn ask_one(&self, number: usize, parts: &Parts, body: &Bytes) -> Option<Response> {
+    /// Asks this instance and no other, if there is one of this number. The body goes on as it comes.
+    pub(super) async fn ask_one(&self, number: usize, parts: &Parts, body: Body) -> Option<Response> {
         self.instances.get(number)?.ask(parts, body).await.ok()
     }
 
@@ -183,7 +182,7 @@ impl Service {
         let (shunned, welcome): (Vec<usize>, Vec<usize>) =
             in_turn.partition(|number| self.instances.get(*number).is_some_and(Upstream::is_shunned));
         for number in welcome.into_iter().chain(shunned) {
-            if let Some(response) = self.ask_one(number, parts, body).await {
+            if let Some(response) = self.ask_one(number, parts, Body::from(body.clone())).await {
                 return Some((number, response));
             }
         }
