@@ -47,9 +47,6 @@ fn every_must_clause_on_the_wire_is_named_by_a_case() {
     none("MUST clauses on the wire without a case", uncovered.map(|clause| clause.id));
 }
 
-/// The dialects of which each deployment MUST is judged; they stay so. A dialect joins when it is there.
-const JUDGED_IN_DEPLOYMENT: [&str; 4] = ["conversations", "direct", "rooms", "sessions"];
-
 #[test]
 fn every_must_clause_of_deployment_is_stated_by_a_probe() {
     let mut stated: Vec<String> = Vec::new();
@@ -58,11 +55,8 @@ fn every_must_clause_of_deployment_is_stated_by_a_probe() {
         stated.extend(probe.header.first().cloned());
         stated.extend(probe.marks);
     }
-    let is_demanded = |clause: &Clause| {
-        let dialect = clause.id.split('/').next().unwrap_or_default();
-        JUDGED_IN_DEPLOYMENT.contains(&dialect) && clause.is_must_of("deployment")
-    };
-    let unstated = clauses().into_iter().filter(|clause| is_demanded(clause) && !stated.contains(&clause.id));
+    let demanded = clauses().into_iter().filter(|clause| clause.is_must_of("deployment"));
+    let unstated = demanded.filter(|clause| !stated.contains(&clause.id));
     none("MUST clauses of deployment that no probe states", unstated.map(|clause| clause.id));
 }
 
