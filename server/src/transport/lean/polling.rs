@@ -8,7 +8,7 @@ use chatwright_protocol::engine_io::{
     payload::{Limits, Piece, decode_from_client},
 };
 use http::{Request, header::CONTENT_TYPE};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use super::{
@@ -25,6 +25,9 @@ use crate::transport::EndReason;
 /// While a WebSocket is tried, a poll without packets is let go after this time: often enough for the client to stop polling, seldom enough
 /// for one that does not.
 const PROBE_POLL_MAX: Duration = Duration::from_millis(100);
+
+/// Of a body that is too large, this much is read before it is answered.
+const THROWN_AWAY_BYTES_MAX: usize = 8 << 20;
 
 /// A handshake.
 pub(super) fn open(shared: &Arc<Shared>, request: &Request<Body>) -> Response {
@@ -118,11 +121,7 @@ async fn receive(shared: &Shared, request: Request<Body>) -> Result<VecDeque<Sai
         return Err(Unheard::Malformed);
     }
     let limits = Limits { bytes_max: shared.rules.packet_bytes_max, ..Limits::default() };
-    let body = Limited::new(request.into_body(), limits.bytes_max)
-        .collect()
-        .await
-        .map_err(|problem| if problem.is::<LengthLimitError>() { Unheard::TooLarge } else { Unheard::Malformed })?;
-    let body = body.to_bytes();
+    let body = read(request.into_body(), limits.bytes_max).await?;
     let text = str::from_utf8(&body).map_err(|_| Unheard::Malformed)?;
     let pieces = decode_from_client(text, limits).map_err(|_| Unheard::Malformed)?;
     let said = |piece| match piece {
@@ -130,6 +129,25 @@ async fn receive(shared: &Shared, request: Request<Body>) -> Result<VecDeque<Sai
         Piece::Binary(bytes) => Said::Binary(bytes),
     };
     Ok(pieces.into_iter().map(said).collect())
+}
+
+/// A whole body. One that is too large is read on for a while and thrown away: a client that still writes would otherwise see a broken
+/// connection instead of the answer.
+async fn read(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Unheard> {
+    let (mut taken, mut bytes) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unheard::Malformed)?.into_data() else { continue };
+        bytes = bytes.saturating_add(data.len());
+        if bytes > THROWN_AWAY_BYTES_MAX {
+            return Err(Unheard::TooLarge);
+        }
+        if bytes <= bytes_max {
+            taken.extend_from_slice(&data);
+        } else {
+            taken = Vec::new();
+        }
+    }
+    if bytes > bytes_max { Err(Unheard::TooLarge) } else { Ok(taken) }
 }
 
 fn is_close(text: &str) -> bool {
