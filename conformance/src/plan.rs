@@ -5,10 +5,11 @@ use std::time::Duration;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::{
-    case::{Act, Amount, Case, ConnectOptions, Span, Step, StepAct, Tail, Transport, Value},
+    case::{Act, Amount, Case, ConnectOptions, Own, Span, Step, StepAct, Tail, Transport, Value},
     dialect::Carrier,
     play::Stage,
     suite::tails,
+    target::BackendName,
 };
 
 /// What any case may take beside the clocks it waits for: a busy machine, a slow start.
@@ -24,12 +25,22 @@ pub(crate) struct Planned<'a> {
     /// With the transport behind it where several are played.
     pub(crate) name: String,
     pub(crate) transport: Transport,
-    /// Nothing else is played meanwhile.
-    pub(crate) alone: bool,
+    pub(crate) company: Company,
     /// When it is given up.
     pub(crate) bound: Duration,
     /// Why it is not played.
     pub(crate) hindrance: Option<String>,
+}
+
+/// What may be played at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Every other case that does not have to be alone.
+    Others,
+    /// Nothing that shares anything with it.
+    Nobody,
+    /// Everything: it has an instance to itself, which stands on no backend of the target.
+    Anybody,
 }
 
 /// Compiles case filters; none given lets everything through.
@@ -66,7 +77,7 @@ pub(crate) fn plan<'a>(case: &'a Case, axis: &[Transport], stage: &Stage, budget
             case,
             name: if open && axis.len() > 1 { format!("{} [{transport}]", case.name) } else { case.name.clone() },
             transport: *transport,
-            alone: is_alone(case),
+            company: company(case, stage),
             bound,
             hindrance: hindrance(case, open.then_some(*transport), stage).or_else(|| {
                 (estimate > budget).then(|| {
@@ -79,6 +90,20 @@ pub(crate) fn plan<'a>(case: &'a Case, axis: &[Transport], stage: &Stage, budget
             }),
         })
         .collect()
+}
+
+fn company(case: &Case, stage: &Stage) -> Company {
+    if is_alone(case) {
+        return Company::Nobody;
+    }
+    let names_backend =
+        |text: &str| BackendName::ALL.iter().any(|name| text.contains(&format!("{{{}.", name.as_str())));
+    let stands_apart = |own: &Own| {
+        let given = own.with.iter().chain(&own.dotenv).any(|(_, text)| names_backend(&text.to_string()));
+        let needs_backend = case.needs.iter().any(|need| need.starts_with("backend="));
+        !given && !needs_backend && !stage.target.own_stands_on_backends(&own.without)
+    };
+    if case.own.as_ref().is_some_and(stands_apart) { Company::Anybody } else { Company::Others }
 }
 
 fn is_alone(case: &Case) -> bool {

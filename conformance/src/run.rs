@@ -11,8 +11,9 @@ use crate::{
     case::{Case, Transport},
     dialect::{Carrier, Dialect},
     outcome::{CaseReport, ClauseId, ClauseReport, Level, RunReport, Transcript, Verdict},
-    plan::{Planned, filter, plan, wanted},
+    plan::{Company, Planned, filter, plan, wanted},
     play::{Ending, Played, Stage, play},
+    spec::Clause,
     suite::Suite,
     target::Target,
     verdict::{Ended, verdict},
@@ -23,6 +24,9 @@ const LAG_MAX: Duration = Duration::from_millis(60);
 
 /// How often at most a case is played alone before its failure counts although the judge was late.
 const ATTEMPTS_ALONE_MAX: u64 = 3;
+
+/// So many cases with instances that share nothing are played at once, beside the others: they mostly wait.
+const APART_MAX: usize = 8;
 
 /// How a run is done.
 #[derive(Debug, Clone)]
@@ -201,24 +205,42 @@ struct Attempt<'c> {
 }
 
 impl Judge<'_> {
-    /// Plays everything: together what can be, then alone what must be, and alone again what failed while the judge was late.
+    /// Plays everything: what shares nothing beside the rest; of the rest together what can be, then alone what must be; at last alone
+    /// again what failed while the judge was late.
     async fn all(&self, planned: Vec<Planned<'_>>) -> Vec<CaseReport> {
-        let mut reports = Vec::with_capacity(planned.len());
         let (hindered, playable): (Vec<_>, Vec<_>) = planned.into_iter().partition(|one| one.hindrance.is_some());
-        reports.extend(hindered.iter().map(|one| self.not_run(one)));
-        let (mut alone, mut together): (Vec<_>, Vec<_>) = playable.into_iter().partition(|one| one.alone);
+        let mut reports: Vec<_> = hindered.iter().map(|one| self.not_run(one)).collect();
+        let (apart, sharing): (Vec<_>, Vec<_>) = playable.into_iter().partition(|one| one.company == Company::Anybody);
+        let (alone, together): (Vec<_>, Vec<_>) = sharing.into_iter().partition(|one| one.company == Company::Nobody);
+        let ((more, doubtful_apart), (rest, doubtful)) = tokio::join!(self.together(apart, APART_MAX), async {
+            let (mut reports, doubtful) = self.together(together, self.config.parallel.max(1)).await;
+            reports.extend(self.one_by_one(alone).await);
+            (reports, doubtful)
+        });
+        reports.extend(more);
+        reports.extend(rest);
+        reports.extend(self.one_by_one(doubtful.into_iter().chain(doubtful_apart)).await);
+        reports
+    }
+
+    /// Plays so many at once; what says nothing, because the judge was late, is given back.
+    async fn together<'c>(&self, mut cases: Vec<Planned<'c>>, at_once: usize) -> (Vec<CaseReport>, Vec<Planned<'c>>) {
+        let (mut reports, mut doubtful) = (Vec::with_capacity(cases.len()), Vec::new());
         // The longest first: they would otherwise be alone at the end.
-        together.sort_by_key(|one| std::cmp::Reverse(one.bound));
-        let mut attempts =
-            stream::iter(together).map(|one| self.attempt(one, 0)).buffer_unordered(self.config.parallel.max(1));
+        cases.sort_by_key(|one| std::cmp::Reverse(one.bound));
+        let mut attempts = stream::iter(cases).map(|one| self.attempt(one, 0)).buffer_unordered(at_once);
         while let Some(attempt) = attempts.next().await {
             match attempt.doubt {
                 None => reports.push(self.finished(attempt.report)),
-                Some(_) => alone.push(attempt.one),
+                Some(_) => doubtful.push(attempt.one),
             }
         }
-        drop(attempts);
-        for one in alone {
+        (reports, doubtful)
+    }
+
+    async fn one_by_one<'c>(&self, cases: impl IntoIterator<Item = Planned<'c>>) -> Vec<CaseReport> {
+        let mut reports = Vec::new();
+        for one in cases {
             let mut attempt = self.attempt(one, 1).await;
             for number in 2..=ATTEMPTS_ALONE_MAX {
                 if attempt.doubt.is_some() && attempt.report.verdict == Verdict::Fail {
@@ -312,7 +334,11 @@ impl Judge<'_> {
         let mut specs = self.suite.specs_of(self.dialect);
         specs.retain(|spec| self.config.shared_with.is_none() || spec.name == self.dialect.name);
         let all = self.suite.list(self.dialect);
-        let clauses = specs.iter().flat_map(|spec| &spec.clauses).map(|clause| ClauseReport {
+        let named = |cases: &[&Case], id: &ClauseId| cases.iter().any(|case| case.clauses.contains(id));
+        let whole: Vec<&Case> = self.suite.cases.iter().collect();
+        // A protocol's clause that only the cases of another dialect name is judged with that one.
+        let is_judged_here = |clause: &&Clause| named(&all, &clause.id) || !named(&whole, &clause.id);
+        let clauses = specs.iter().flat_map(|spec| &spec.clauses).filter(is_judged_here).map(|clause| ClauseReport {
             id: clause.id.clone(),
             level: clause.level,
             wire: clause.wire,

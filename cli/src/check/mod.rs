@@ -31,9 +31,8 @@ use crate::{
     fixtures, progress, seed,
 };
 
-/// So many dialects are judged at once. What takes long is waiting for clocks, alone; three keep two cores busy without making clocks
-/// late.
-const SIDE_BY_SIDE: usize = 3;
+/// So many dialects are judged at once: what takes long is waiting, for clocks and for containers.
+const SIDE_BY_SIDE: usize = 5;
 
 /// Cases that wait longer for a target's clocks are not run.
 const CLOCK_BUDGET: Duration = Duration::from_secs(20);

@@ -87,7 +87,7 @@ backend redis listens "chat:*:read"
 backend redis asked "GET ${room}" says null §rooms/1.1
 backend redis asked ["PUBLISH", "chat", {"text": "two words"}] says 1
 backend redis heard [* {"channel": "chat:a:read", "text": @any}] within 3s
-target logged !([* ~$alice.token]) within 1s §rooms/9.4
+target logged ![* ~$alice.token] within 1s §rooms/9.4
 ear heard [+ ~"AUTH"]
 backend redis pauses"#;
 

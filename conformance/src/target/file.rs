@@ -156,6 +156,9 @@ pub enum BackendName {
 }
 
 impl BackendName {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Redis, Self::Mongodb, Self::Postgresql, Self::Rabbitmq, Self::Kafka];
+
     /// As in target files, templates and `backend=...`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -154,13 +154,7 @@ pub(super) fn assemble(
         if control.can(&Subject::Instance(1), Action::Restart) {
             capabilities.insert("control".to_owned());
         }
-        for backend in [
-            BackendName::Redis,
-            BackendName::Mongodb,
-            BackendName::Postgresql,
-            BackendName::Rabbitmq,
-            BackendName::Kafka,
-        ] {
+        for backend in BackendName::ALL {
             if control.can(&Subject::Backend(backend.as_str().to_owned()), Action::Pause) {
                 capabilities.insert(format!("backend={}", backend.as_str()));
                 if file.tls.contains(&backend) {

@@ -10,7 +10,7 @@ use super::{
     children::Children,
     documented::{Scratch, Wishes},
     ear::Ear,
-    file::{Identity, StartSpec, TargetFile},
+    file::{BackendName, Identity, StartSpec, TargetFile},
     launch::{self, StartOptions, TargetError},
     template::Template,
 };
@@ -43,6 +43,14 @@ impl OwnRecipe {
         Some(Self { file: TargetFile { identity, ..file.clone() }, spec, options, ports: Arc::default() })
     }
 
+    fn stands_on_backends(&self, without: &[String]) -> bool {
+        let env = self.spec.env.iter().filter(|(name, _)| !without.contains(name)).map(|(_, text)| text);
+        let mut names = self.spec.command.iter().chain(env).flat_map(Template::names);
+        names.any(|name| {
+            name.split_once('.').is_some_and(|(of, _)| BackendName::ALL.iter().any(|one| one.as_str() == of))
+        })
+    }
+
     /// The recipe with a case's wishes, in a folder of its own.
     fn spec_for(&self, wishes: &Wishes, root: &std::path::Path) -> Result<StartSpec, String> {
         let parsed = |all: &[(String, String)]| {
@@ -72,6 +80,11 @@ impl Target {
     /// Whether an instance that a case has to itself verifies who connects; `None`: there can be none.
     pub(crate) fn own_identity(&self) -> Option<Identity> {
         self.owns.as_ref().map(|recipe| recipe.file.identity)
+    }
+
+    /// Whether such an instance uses one of this target's backends, unless it is told to by the case; `without`: variables that it is not given.
+    pub(crate) fn own_stands_on_backends(&self, without: &[String]) -> bool {
+        self.owns.as_ref().is_some_and(|recipe| recipe.stands_on_backends(without))
     }
 
     /// Starts instances for one case alone. They are a target of their own, whose backends are the same as this one's.
