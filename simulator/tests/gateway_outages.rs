@@ -159,7 +159,11 @@ async fn said(bot: &mut Bot, text: &str) {
 
 async fn confirmed(bot: &mut Bot, ticket: chatwright_client_sdk::Ticket) {
     let event = bot.wait_for(|event| event.ticket() == Some(ticket), PATIENCE).await.expect("an end in time");
-    assert!(matches!(event, BotEvent::Confirmed { .. }), "{event:?}");
+    // While the queue takes longer than an acknowledgement may, the server says that the echo will confirm the message; that it is kept
+    // shows in the history, which each test compares whole.
+    let is_delayed =
+        matches!(&event, BotEvent::Failed { error, .. } if error.to_string().contains("its echo will confirm it"));
+    assert!(is_delayed || matches!(event, BotEvent::Confirmed { .. }), "{event:?}");
 }
 
 fn listener(server: &Server, name: &str) -> SocketAddr {
