@@ -38,6 +38,7 @@
 //! - Socket.IO delivers at most once, and so does [`Socket`]. [`Bot`] makes it once and in order for its rooms, as far as the dialect's
 //!   history reaches back; where it does not, [`BotEvent::Reconnected`] names the room. A server that gives its messages neither ids
 //!   nor sequences makes that a matter of positions in the history, which equal messages of one sender in one millisecond can deceive.
+//! - A message that its server has taken and not stored yet is neither confirmed nor failed, until it is told (`pending_timeout` bounds it).
 //! - Nothing is sent twice. A message whose confirmation was lost with the connection is looked for in the history, and declared
 //!   [`AskError::Unknown`] if it is not there.
 //! - Every queue is bounded, by [`Config`] and [`BotConfig`], which say what happens when it is full.

@@ -136,3 +136,41 @@ async fn more_acknowledgements_that_never_come_than_there_are_places_do_not_stop
         bot.send(&room(), &text).await.expect("confirmed");
     }
 }
+
+#[tokio::test]
+async fn a_message_that_waits_for_the_store_is_confirmed_by_its_echo_however_late_and_failed_by_nothing_but_its_deadline()
+ {
+    let server = Stranger::with(GENEROUS).await;
+    let mut config = BotConfig::new(&DIALECT, &server.url);
+    (config.answer_timeout, config.pending_timeout) = (Duration::from_millis(500), PATIENCE);
+    let mut bot = Bot::connect_with(&DIALECT, Identity::open("bob", "Bob"), config).await.expect("open to everybody");
+    bot.join(room()).await.expect("let in");
+    let tickets = ["later", "later", "later on"].map(|text| bot.post(&room(), text).expect("posted"));
+    let early = bot.wait_for(|event| event.ticket().is_some(), Duration::from_secs(1)).await;
+    assert_eq!(early, Err(AskError::Timeout(Duration::from_secs(1))), "longer than an answer may take");
+    bot.send(&room(), "now").await.expect("others do not wait");
+    server.store();
+    for ticket in tickets {
+        let event = bot.wait_for(|event| event.ticket().is_some(), PATIENCE).await.expect("an end");
+        assert!(matches!(event, BotEvent::Confirmed { ticket: told, message: Some(_) } if told == ticket), "{event:?}");
+    }
+    assert_eq!(hear(&mut bot, 4).await, ["now", "later", "later", "later on"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_never_stored_is_unknown_after_its_deadline_or_when_its_connection_is_lost() {
+    let server = Stranger::with(GENEROUS).await;
+    let mut config = BotConfig::new(&DIALECT, &server.url);
+    config.pending_timeout = Duration::from_millis(50);
+    let mut bot = Bot::connect_with(&DIALECT, Identity::open("bob", "Bob"), config).await.expect("open to everybody");
+    bot.join(room()).await.expect("let in");
+    assert_eq!(bot.send(&room(), "later").await, Err(AskError::Timeout(Duration::from_millis(50))));
+    drop(bot);
+    let mut bot = bot_at(&server).await;
+    let ticket = bot.post(&room(), "later still").expect("posted");
+    bot.send(&room(), "fence").await.expect("answered after the other");
+    server.cut();
+    server.mend();
+    let event = bot.wait_for(|event| event.ticket() == Some(ticket), PATIENCE).await.expect("an end");
+    assert_eq!(event, BotEvent::Failed { ticket, error: AskError::Unknown });
+}

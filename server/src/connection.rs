@@ -35,11 +35,14 @@ pub(crate) trait Inbox: Send {
     fn end_reason(&self) -> EndReason;
 }
 
-/// The acknowledgement of an event: `{"ok":true,...}` or `{"ok":false,"error":"..."}`.
+/// The acknowledgement of an event: `{"ok":true,...}`, `{"ok":false,"error":"..."}`, or `{"ok":false,"pending":true,"error":"..."}` of what is
+/// taken and not stored yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Acknowledgement {
     ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,12 +53,12 @@ pub(crate) struct Acknowledgement {
     sequence: Option<u64>,
 }
 
-/// What a pending message is acknowledged with: not refused, and not confirmed either.
-const PENDING: &str = "Not stored yet; its echo will confirm it";
+/// What a pending message is acknowledged with, for people: not refused, and not confirmed either. Programs read `pending`.
+const PENDING: &str = "Not stored yet; it will be confirmed when it is";
 
 impl Acknowledgement {
     fn of(outcome: &Result<Confirmation, Refusal>) -> Self {
-        let plain = |ok, error| Self { ok, error, message_id: None, timestamp: None, sequence: None };
+        let plain = |ok, error| Self { ok, pending: None, error, message_id: None, timestamp: None, sequence: None };
         match outcome {
             Ok(Confirmation::Sent(message)) => Self {
                 message_id: Some(message.id.to_string()),
@@ -63,7 +66,7 @@ impl Acknowledgement {
                 sequence: Some(message.sequence),
                 ..plain(true, None)
             },
-            Ok(Confirmation::Pending) => plain(false, Some(PENDING.to_owned())),
+            Ok(Confirmation::Pending) => Self { pending: Some(true), ..plain(false, Some(PENDING.to_owned())) },
             Ok(
                 Confirmation::Authenticated
                 | Confirmation::Joined

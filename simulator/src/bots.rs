@@ -76,7 +76,7 @@ impl Bot {
     pub(crate) async fn connect(seat: Seat, recorder: Arc<Recorder>) -> Result<Self, String> {
         let dialect = seat.promises.dialect;
         let mut config = BotConfig::new(dialect, &seat.url);
-        config.answer_timeout = seat.confirm_within;
+        (config.answer_timeout, config.pending_timeout) = (seat.confirm_within, seat.confirm_within);
         config.confirmation = Some(seat.promises.confirmation);
         config.rest_url.clone_from(&seat.rest_url);
         config.socket.seed = seat.seed;
@@ -136,8 +136,8 @@ struct Worker {
     places: BTreeMap<String, Audience>,
     recorder: Arc<Recorder>,
     under_way: BTreeMap<Ticket, Sent>,
-    /// Texts that were not confirmed in time, or were answered with a no, with their operations. A server whose store is away may say no
-    /// first and write the message later: then its echo confirms it.
+    /// Texts that were not confirmed in time, or were answered with a no, with their operations. Their echo confirms them all the same: a
+    /// server may take longer than anybody waits, and one that knows no word for "not yet" may say no first and write the message later.
     unsettled: BTreeMap<String, usize>,
 }
 

@@ -26,6 +26,11 @@ pub(super) enum Stage {
         /// When nobody waits any longer.
         deadline: Instant,
     },
+    /// Sent on this connection, and taken by a server that has not stored it yet.
+    Pending {
+        /// When nobody waits any longer.
+        deadline: Instant,
+    },
     /// Sent on a connection that was lost: only a history can tell.
     Doubtful,
 }
@@ -125,13 +130,13 @@ impl Asked {
     }
 
     pub(super) fn is_sent(&self) -> bool {
-        matches!(self.stage, Stage::Sent { .. })
+        matches!(self.stage, Stage::Sent { .. } | Stage::Pending { .. })
     }
 
     pub(super) fn ack(&self) -> Option<AckId> {
         match self.stage {
             Stage::Sent { ack, .. } => ack,
-            Stage::Queued | Stage::Doubtful => None,
+            Stage::Queued | Stage::Pending { .. } | Stage::Doubtful => None,
         }
     }
 
@@ -140,6 +145,7 @@ impl Asked {
             Stage::Sent { deadline, .. } if !self.question.as_enter().is_some_and(|enter| enter.reading) => {
                 Some(deadline)
             }
+            Stage::Pending { deadline } => Some(deadline),
             Stage::Sent { .. } | Stage::Queued | Stage::Doubtful => None,
         }
     }

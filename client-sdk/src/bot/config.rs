@@ -94,6 +94,9 @@ pub struct BotConfig {
     pub confirmation: Option<Confirmation>,
     /// How long a join or a confirmation may take.
     pub answer_timeout: Duration,
+    /// How long a message may wait for its confirmation from when a server acknowledged that it has it and has not stored it yet
+    /// (`{"ok":false,"pending":true}`): until its store is back. A server need not say so; then `answer_timeout` is all that counts.
+    pub pending_timeout: Duration,
     /// How long a silent server is waited for after a question that its dialect need not answer: a join that nothing confirms, an
     /// extension. Then the join counts as done, and the extension as unknown.
     pub silence_timeout: Duration,
@@ -118,6 +121,7 @@ impl BotConfig {
             rest_url: None,
             confirmation: None,
             answer_timeout: Duration::from_secs(10),
+            pending_timeout: Duration::from_secs(60),
             silence_timeout: Duration::from_secs(1),
             inbox_max: 10_000,
             asked_max: 1000,

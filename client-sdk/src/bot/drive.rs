@@ -90,7 +90,7 @@ impl Bot {
             }
             Heard::Refused { message } => self.strand(format!("refused: {message}")),
             Heard::GaveUp { attempts } => self.strand(format!("no connection after {attempts} attempts")),
-            Heard::Acknowledged { id, result } => self.core.acknowledged(id, result),
+            Heard::Acknowledged { id, result } => self.core.acknowledged(id, result, Instant::now()),
             Heard::Packet(packet) => match (self.dialect.client.decode)(&packet) {
                 Ok(event) => self.core.hear(event),
                 Err(unreadable) => self.core.inbox.push_back(BotEvent::Unreadable(unreadable)),

@@ -28,10 +28,10 @@ pub(super) enum Heard {
     /// It stands again.
     Connected,
     Packet(AppPacket),
-    /// The answer to [`Line::ask`]: the words of a refusal, if it is one.
+    /// The answer to [`Line::ask`].
     Acknowledged {
         id: AckId,
-        result: Result<Option<String>, AckError>,
+        result: Result<Answer, AckError>,
     },
     Refused {
         message: String,
@@ -43,6 +43,17 @@ pub(super) enum Heard {
     GaveUp {
         attempts: u32,
     },
+}
+
+/// What an acknowledgement says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is done, as far as an acknowledgement can tell.
+    Done,
+    /// The server has the message and has not stored it yet: what confirms it comes later.
+    Pending,
+    /// It did not happen, in the server's words.
+    Refused(String),
 }
 
 impl Line {
@@ -76,7 +87,7 @@ impl Line {
                     Heard::Packet(AppPacket::Event { name, args })
                 }
                 SocketEvent::Acknowledged { id, result } => {
-                    Heard::Acknowledged { id, result: result.map(|args| refusal(&args)) }
+                    Heard::Acknowledged { id, result: result.map(|args| Answer::of(&args)) }
                 }
                 SocketEvent::Refused { message, .. } => Heard::Refused { message },
                 SocketEvent::Disconnected { reason, reconnecting } => Heard::Disconnected { reason, reconnecting },
@@ -146,11 +157,35 @@ fn proof(dialect: &'static Dialect, identity: &Identity) -> Option<Proof> {
     })
 }
 
-/// The words of a negative acknowledgement: `{"ok":false,"error":"..."}`.
-fn refusal(args: &[Arg]) -> Option<String> {
-    let answer = args.first()?.as_json()?;
-    if answer.get("ok")? != &Value::Bool(false) {
-        return None;
+impl Answer {
+    /// Reads `{"ok":false,"error":"..."}` as a refusal, `{"ok":false,"pending":true}` as a delay, and whatever else a server says as done.
+    fn of(args: &[Arg]) -> Self {
+        let Some(answer) = args.first().and_then(Arg::as_json) else { return Self::Done };
+        let says = |field: &str, value: bool| answer.get(field) == Some(&Value::Bool(value));
+        if !says("ok", false) {
+            return Self::Done;
+        }
+        if says("pending", true) {
+            return Self::Pending;
+        }
+        Self::Refused(answer.get("error").and_then(Value::as_str).unwrap_or("no reason given").to_owned())
     }
-    Some(answer.get("error").and_then(Value::as_str).unwrap_or("no reason given").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_plain_no_is_a_refusal() {
+        let read = |answer: Value| Answer::of(&[Arg::from(answer)]);
+        assert_eq!(read(json!({"ok": true, "messageId": "x"})), Answer::Done);
+        assert_eq!(read(json!({"ok": false, "error": "too long"})), Answer::Refused("too long".to_owned()));
+        assert_eq!(read(json!({"ok": false, "pending": false})), Answer::Refused("no reason given".to_owned()));
+        assert_eq!(read(json!({"ok": false, "pending": true, "error": "not stored yet"})), Answer::Pending);
+        assert_eq!(read(json!("thanks")), Answer::Done, "a server may answer as it likes");
+        assert_eq!(Answer::of(&[]), Answer::Done);
+    }
 }

@@ -66,6 +66,7 @@ impl Bot {
         let bounds = Bounds {
             answer_timeout: config.answer_timeout,
             silence_timeout: config.silence_timeout,
+            pending_timeout: config.pending_timeout,
             rooms_max: config.rooms_max,
         };
         let core = Core::new(dialect, identity.member(), config.confirmation, bounds);

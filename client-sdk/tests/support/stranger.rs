@@ -64,6 +64,7 @@ struct Room {
 
 #[derive(Default)]
 struct State {
+    waiting: Vec<(RoomId, UserId, String)>,
     rooms: HashMap<RoomId, Room>,
     running: Vec<AbortHandle>,
     connections: usize,
@@ -109,6 +110,14 @@ impl Stranger {
     /// Says something in a room, as somebody who has no connection.
     pub(crate) fn say(&self, room: &RoomId, text: &str) {
         self.post(room, &UserId::from("alice"), text);
+    }
+
+    /// What waits for the store is stored and told.
+    pub(crate) fn store(&self) {
+        let waiting = std::mem::take(&mut self.state().waiting);
+        for (room, user, text) in waiting {
+            self.post(&room, &user, &text);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,6 +180,13 @@ impl Stranger {
                 None
             }
             Ok(Command::Send { text, .. }) if text == "forbidden" => Some("that is forbidden"),
+            Ok(Command::Send { to: Audience::Room(room), text, .. }) if text.starts_with("later") => {
+                self.state().waiting.push((room, user.clone(), text));
+                return id.into_iter().for_each(|id| {
+                    let answer = json!({"ok": false, "pending": true, "error": "not stored yet"});
+                    send(out, Body::Ack { id, args: vec![answer.into()] });
+                });
+            }
             Ok(Command::Send { to: Audience::Room(room), text, .. }) => {
                 self.post(&room, user, &text);
                 None

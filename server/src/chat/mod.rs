@@ -82,7 +82,8 @@ pub enum Confirmation {
     Left,
     /// The store has the message.
     Sent(Message),
-    /// The store is away: the message was told to those who are here, and is written when it returns; its echo will confirm it.
+    /// The store is away: the message was told to those who are here, and is written when it returns; its echo, or the
+    /// event that confirms, comes then.
     Pending,
     /// The others are told.
     Typing,

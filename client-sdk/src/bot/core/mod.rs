@@ -21,6 +21,7 @@ use self::places::Room;
 use super::{
     asked::{Asked, Enter, Question, Stage, Why},
     event::{AskError, BotEvent},
+    line::Answer,
 };
 use crate::{error::AckError, socket::AckId};
 
@@ -47,6 +48,7 @@ pub(in crate::bot) struct DeepRead {
 pub(in crate::bot) struct Bounds {
     pub(in crate::bot) answer_timeout: Duration,
     pub(in crate::bot) silence_timeout: Duration,
+    pub(in crate::bot) pending_timeout: Duration,
     pub(in crate::bot) rooms_max: usize,
 }
 
@@ -184,10 +186,10 @@ impl Core {
     }
 
     /// The answer to a command by acknowledgement.
-    pub(in crate::bot) fn acknowledged(&mut self, ack: AckId, outcome: Result<Option<String>, AckError>) {
+    pub(in crate::bot) fn acknowledged(&mut self, ack: AckId, outcome: Result<Answer, AckError>, now: Instant) {
         let Some(place) = self.asked.iter().position(|asked| asked.ack() == Some(ack)) else { return };
         match outcome {
-            Ok(None) => {
+            Ok(Answer::Done) => {
                 self.acknowledges = true;
                 if self.asked[place].question.as_enter().is_some() {
                     self.enter_in_silence(place);
@@ -195,7 +197,11 @@ impl Core {
                     self.confirm(place, None);
                 }
             }
-            Ok(Some(refusal)) => {
+            Ok(Answer::Pending) => {
+                self.acknowledges = true;
+                self.delay(place, now);
+            }
+            Ok(Answer::Refused(refusal)) => {
                 self.acknowledges = true;
                 self.fail(place, AskError::Refused(refusal));
             }
@@ -274,8 +280,16 @@ impl Core {
             if silent {
                 self.enter_in_silence(place);
             } else {
-                self.fail(place, AskError::Timeout(self.bounds.answer_timeout));
+                self.fail(place, AskError::Timeout(self.time_given(place)));
             }
+        }
+    }
+
+    /// How long this was waited for, once its deadline is over.
+    fn time_given(&self, place: usize) -> Duration {
+        match self.asked[place].stage {
+            Stage::Pending { .. } => self.bounds.pending_timeout,
+            Stage::Queued | Stage::Sent { .. } | Stage::Doubtful => self.bounds.answer_timeout,
         }
     }
 

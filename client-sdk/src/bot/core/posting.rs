@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use chatwright_protocol::{
@@ -92,12 +92,19 @@ impl Core {
             let eligible = match asked.stage {
                 Stage::Queued => false,
                 Stage::Sent { .. } => self.confirmation == Confirmation::Echo,
-                Stage::Doubtful => true,
+                Stage::Pending { .. } | Stage::Doubtful => true,
             };
             eligible
                 && matches!(&asked.question, Question::Post { to, text, .. }
                     if *text == message.text && self.is_addressed(to, &message.room))
         })
+    }
+
+    /// The server has the message at this place, and will confirm it once it has stored it.
+    pub(super) fn delay(&mut self, place: usize, now: Instant) {
+        if let Some(asked) = self.asked.get_mut(place).filter(|asked| asked.question.as_enter().is_none()) {
+            asked.stage = Stage::Pending { deadline: now + self.bounds.pending_timeout };
+        }
     }
 
     pub(super) fn confirm(&mut self, place: usize, message: Option<Message>) {
