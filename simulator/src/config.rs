@@ -7,7 +7,7 @@ use chatwright_conformance::target::TargetFile;
 
 use crate::{Error, backends::Images, promises::Promises, schedule::Place, schedule::Schedule};
 
-/// How long the cluster may take to agree after the faults.
+/// How long the cluster may take to agree after the faults without coming any nearer to it.
 pub const CONVERGE_WITHIN_DEFAULT: Duration = Duration::from_secs(20);
 /// How long a bot waits for a confirmation before nobody knows: longer than any fault that the seed draws.
 pub const CONFIRM_WITHIN_DEFAULT: Duration = Duration::from_secs(8);
@@ -28,7 +28,7 @@ pub struct Config {
     pub images: Images,
     /// What goes wrong.
     pub script: Script,
-    /// How long the cluster may take to agree after the faults.
+    /// How long the cluster may take to agree after the faults without coming any nearer to it.
     pub converge_within: Duration,
     /// How long a bot waits for a confirmation.
     pub confirm_within: Duration,

@@ -173,31 +173,27 @@ impl<'a> Facts<'a> {
         self.ops.iter().enumerate().filter(|(_, op)| matches!(op.outcome, Outcome::Confirmed(_))).map(|(op, _)| op)
     }
 
-    /// Whether a backend was troubled between this time and the first return of this bot behind it.
+    /// Whether a backend had failed by the first return of this bot behind this time: the return is complete when its history was read.
     #[must_use]
-    pub fn store_failed_before_return(&self, bot: usize, from_us: u64) -> bool {
+    pub fn backend_failed_before_return(&self, bot: usize, from_us: u64) -> bool {
         let returned_us = self.spans[bot].iter().filter_map(|span| span.from_us).find(|at_us| *at_us > from_us);
-        let of_store = self.schedule.faults.iter().zip(&self.faults);
-        of_store.filter(|(fault, _)| matches!(fault.target, Place::Backend(_))).any(|(_, span)| {
-            let began = span.from_us.is_some_and(|from| returned_us.is_none_or(|returned| from <= returned));
-            began && span.to_us.is_none_or(|to| to.saturating_add(STORE_SETTLES_US) >= from_us)
-        })
+        let began = |span: &Span| span.from_us.is_some_and(|from| returned_us.is_none_or(|returned| from <= returned));
+        self.of_backends().any(began)
+    }
+
+    /// When each fault of a backend was in effect.
+    fn of_backends(&self) -> impl Iterator<Item = &Span> {
+        let all = self.schedule.faults.iter().zip(&self.faults);
+        all.filter(|(fault, _)| matches!(fault.target, Place::Backend(_))).map(|(_, span)| span)
     }
 
     /// Whether the store failed at this time, as far as a server could tell.
     #[must_use]
     pub fn store_failed(&self, at_us: u64) -> bool {
-        let of_store = self
-            .schedule
-            .faults
-            .iter()
-            .zip(&self.faults)
-            .filter(|(fault, _)| matches!(fault.target, Place::Backend(_)));
-        let widened = of_store.map(|(_, span)| Span {
-            from_us: span.from_us,
-            to_us: span.to_us.map(|to| to.saturating_add(STORE_SETTLES_US)),
-        });
-        widened.into_iter().any(|span| span.holds(at_us))
+        self.of_backends().any(|span| {
+            let to_us = span.to_us.map(|to| to.saturating_add(STORE_SETTLES_US));
+            Span { from_us: span.from_us, to_us }.holds(at_us)
+        })
     }
 
     /// Whether a bot was there when the run ended: it stayed, or it came back.

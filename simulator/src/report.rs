@@ -256,8 +256,11 @@ impl fmt::Display for Report {
             millis(totals.delivery.max_us)
         )?;
         for checked in &self.checks {
-            let mark = if checked.broken == 0 { "held  " } else { "BROKEN" };
-            writeln!(f, "  {mark}  {}", checked.promise)?;
+            match (checked.promised, checked.broken) {
+                (false, _) => writeln!(f, "  -       not promised by this dialect: {}", checked.promise)?,
+                (true, 0) => writeln!(f, "  held    {}", checked.promise)?,
+                (true, _) => writeln!(f, "  BROKEN  {}", checked.promise)?,
+            }
             for finding in &checked.findings {
                 writeln!(f, "            {}", finding.text)?;
             }
@@ -347,6 +350,22 @@ mod tests {
         for part in ["kill instance 1", "held    nobody outside a room hears it", "seed 1", "chatwright sim", "PASS"] {
             assert!(text.contains(part), "`{part}` is missing in:\n{text}");
         }
+    }
+
+    #[test]
+    fn what_a_dialect_does_not_promise_is_not_said_to_have_held() {
+        let mut story = with_faults();
+        (story.plan.promises.room_order, story.plan.promises.stored) = (false, false);
+        let text = judge(story, &[]).to_string();
+        assert!(
+            text.contains("-       not promised by this dialect: one order of a room for all its members"),
+            "{text}"
+        );
+        assert!(
+            text.contains("-       not promised by this dialect: a history that an instance tells over HTTP"),
+            "{text}"
+        );
+        assert!(!text.contains("held    every confirmed message stands in the history"), "{text}");
     }
 
     #[test]

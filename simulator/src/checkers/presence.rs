@@ -1,7 +1,16 @@
 //! After the faults everybody is back and nobody is a ghost.
 
-use super::Finding;
-use crate::facts::Facts;
+use super::{Finding, Promise};
+use crate::{facts::Facts, promises::Promises};
+
+/// Who is there after the faults.
+pub(super) fn promise(promises: &Promises) -> Promise {
+    Promise::Made(if promises.rosters() {
+        "after the faults everybody is back, and every instance that tells members tells the same and true ones"
+    } else {
+        "after the faults everybody is back"
+    })
+}
 
 /// A bot did not come back, or an instance's last word about a room is not the list of its members.
 pub(super) fn converged(facts: &Facts<'_>) -> Vec<Finding> {

@@ -2,18 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Finding;
-use crate::facts::{Facts, Outcome};
+use super::{Finding, Promise};
+use crate::{
+    facts::{Facts, Outcome},
+    promises::Promises,
+};
 
 /// Messages that are sent at once are stored in any order: which of so many fell off the end of a full history cannot be told.
 const STORED_AT_ONCE: usize = 16;
 
+/// What an instance tells of the past.
+pub(super) fn promise(promises: &Promises) -> Promise {
+    if promises.stored {
+        Promise::Made(
+            "every confirmed message stands in the history once, and the history is the same at every instance that tells it",
+        )
+    } else {
+        Promise::NotMade("a history that an instance tells over HTTP")
+    }
+}
+
 /// The history of a room, as some instance tells it at the end, misses a confirmed message, repeats one, or differs from another instance's.
 pub(super) fn history(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !facts.plan.promises.stored {
-        return findings;
-    }
     for room in 0..facts.plan.rooms.len() {
         let name = &facts.plan.rooms[room];
         for instance in 1..=facts.schedule.instances {

@@ -127,7 +127,11 @@ fn promises(report: &Report) -> Markup {
                 tbody {
                     @for checked in &report.checks {
                         tr {
-                            td { @if checked.broken == 0 { span class="held" { "held" } } @else { span class="broken" { "broken" } } }
+                            td {
+                                @if !checked.promised { "not promised" }
+                                @else if checked.broken == 0 { span class="held" { "held" } }
+                                @else { span class="broken" { "broken" } }
+                            }
                             td {
                                 (checked.promise)
                                 @if !checked.findings.is_empty() {
