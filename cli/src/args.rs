@@ -240,7 +240,10 @@ pub(crate) struct LoadArgs {
     /// How long to measure
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub(crate) seconds: u64,
-    /// A requirement, such as `p99<50ms`, `lost=0`, `connected>=99%`
+    /// Cut all connections every N seconds; they come back, and everything confirmed must have reached everybody once and in order
+    #[arg(long, value_name = "N")]
+    pub(crate) cut_every: Option<u64>,
+    /// A requirement, such as `p99<50ms`, `lost=0`, `connected>=99%` (with --cut-every and none of them: lost, duplicated, out_of_order and leaked = 0)
     #[arg(long, value_name = "EXPR")]
     pub(crate) require: Vec<String>,
     /// Seed of every random choice

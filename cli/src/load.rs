@@ -23,6 +23,9 @@ const MESSAGE_BYTES: usize = 100;
 /// More connections need more ports and descriptors than one machine's loopback has.
 const CONNECTIONS_MAX: usize = 25_000;
 
+/// What must hold where connections are cut, unless something else is said.
+const ONCE_AND_IN_ORDER: [&str; 4] = ["lost=0", "duplicated=0", "out_of_order=0", "leaked=0"];
+
 struct Line(progress::Spinner);
 
 impl Observer for Line {
@@ -102,8 +105,11 @@ async fn measured(
 }
 
 fn config(args: &LoadArgs) -> Result<Config, UseError> {
-    let requirements: Vec<Requirement> = args
-        .require
+    let wanted: Vec<&str> = match (&args.cut_every, args.require.as_slice()) {
+        (Some(_), []) => ONCE_AND_IN_ORDER.to_vec(),
+        (_, wanted) => wanted.iter().map(String::as_str).collect(),
+    };
+    let requirements: Vec<Requirement> = wanted
         .iter()
         .map(|text| {
             text.parse().map_err(|problem: chatwright_loadtest::requirement::RequirementError| {
@@ -120,6 +126,12 @@ fn config(args: &LoadArgs) -> Result<Config, UseError> {
     if !(1..=1_000_000).contains(&args.rate) {
         return Err(UseError::new(format!("--rate {}: 1 to 1000000 messages a second", args.rate)));
     }
+    if args.cut_every.is_some_and(|every| !(1..args.seconds).contains(&every)) {
+        return Err(UseError::new(format!(
+            "--cut-every: 1 second at least, and fewer than the {} of the run",
+            args.seconds
+        )));
+    }
     let seed = seed::or_draw(args.seed);
     let plan = Plan {
         connections: u32::try_from(args.connections).unwrap_or(u32::MAX),
@@ -127,7 +139,14 @@ fn config(args: &LoadArgs) -> Result<Config, UseError> {
         rate: f64::from(u32::try_from(args.rate).unwrap_or(u32::MAX)),
         duration: Duration::from_secs(args.seconds),
     };
-    Ok(Config { plan, message_bytes: MESSAGE_BYTES, requirements, seed, replay: replay(args, seed) })
+    Ok(Config {
+        plan,
+        message_bytes: MESSAGE_BYTES,
+        requirements,
+        seed,
+        replay: replay(args, seed),
+        cut_every: args.cut_every.map(Duration::from_secs),
+    })
 }
 
 /// The command that makes this run again. The secret stays out of it.
@@ -143,6 +162,9 @@ fn replay(args: &LoadArgs, seed: u64) -> String {
         command += &format!(" --url {url}");
     }
     command += &format!(" --connections {} --rate {} --seconds {}", args.connections, args.rate, args.seconds);
+    if let Some(every) = args.cut_every {
+        command += &format!(" --cut-every {every}");
+    }
     for requirement in &args.require {
         command += &format!(" --require '{requirement}'");
     }

@@ -35,11 +35,15 @@ pub enum Series {
     Join,
     /// From the start of the measurement to the first message that a connection hears.
     FirstMessage,
+    /// From a lost connection to being back, with everything told that was missed.
+    Return,
+    /// From the intended send to the receipt by a member who was away and read it on return.
+    CatchUp,
 }
 
 impl Series {
     /// Each series with its name, in the order of reports.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Deliver, "delivery"),
         (Self::SendLag, "send lag"),
         (Self::Tcp, "TCP stands"),
@@ -48,6 +52,8 @@ impl Series {
         (Self::Connect, "... CONNECT answered"),
         (Self::Join, "join"),
         (Self::FirstMessage, "start to first message"),
+        (Self::Return, "cut to being back"),
+        (Self::CatchUp, "caught up on return"),
     ];
 }
 

@@ -88,6 +88,8 @@ pub struct Counts {
     pub duplicated: u64,
     /// Arrived after a later one of the same sender.
     pub out_of_order: u64,
+    /// Arrived, although their sender never learned that they were taken. Only where connections are cut.
+    pub unconfirmed: u64,
     /// Arrived at somebody outside the room.
     pub leaked: u64,
     /// Expected and never arrived. Filled in at the end.
@@ -102,6 +104,7 @@ impl Counts {
         self.late += other.late;
         self.duplicated += other.duplicated;
         self.out_of_order += other.out_of_order;
+        self.unconfirmed += other.unconfirmed;
         self.leaked += other.leaked;
         self.lost += other.lost;
     }
@@ -144,11 +147,13 @@ impl Ledger {
         Delivery::First
     }
 
-    /// Whether everything that can be expected has arrived.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
+    /// Whether everything that can be expected has arrived, given what need not arrive.
+    pub fn is_complete_but(&self, excused: impl IntoIterator<Item = (ConnectionIndex, u32)>) -> bool {
         let expected: u64 = self.seen.values().map(|seen| u64::from(seen.expected)).sum();
-        self.counts.delivered >= expected
+        let absent =
+            |(sender, number)| self.seen.get(&sender).is_some_and(|seen| number < seen.expected && !seen.holds(number));
+        let missing = expected.saturating_sub(self.counts.delivered);
+        missing == 0 || excused.into_iter().filter(|message| absent(*message)).count() as u64 >= missing
     }
 
     /// Notes that the delivery entered last took this long.
@@ -156,16 +161,37 @@ impl Ledger {
         self.counts.late += u64::from(latency > LATE_AFTER);
     }
 
-    /// Closes the account, given how many messages each sender really sent.
+    /// Closes the account, given how many messages each sender really sent, and of which of them it never learned that they were taken:
+    /// these need not have arrived, and are counted apart if they have.
     #[must_use]
-    pub fn close(mut self, sent: impl Fn(ConnectionIndex) -> u32) -> Counts {
+    pub fn close(
+        mut self,
+        sent: impl Fn(ConnectionIndex) -> u32,
+        unconfirmed: impl Fn(ConnectionIndex, u32) -> bool,
+    ) -> Counts {
         for (sender, seen) in &self.seen {
-            let sent = sent(*sender).min(seen.expected);
-            let arrived = (0..sent).filter(|n| seen.bits[(n / 64) as usize] & (1 << (n % 64)) != 0).count() as u64;
-            self.counts.expected += u64::from(sent);
-            self.counts.lost += u64::from(sent) - arrived;
+            for number in 0..sent(*sender).min(seen.expected) {
+                match (unconfirmed(*sender, number), seen.holds(number)) {
+                    (false, arrived) => {
+                        self.counts.expected += 1;
+                        self.counts.lost += u64::from(!arrived);
+                    }
+                    (true, true) => {
+                        self.counts.delivered -= 1;
+                        self.counts.unconfirmed += 1;
+                    }
+                    (true, false) => {}
+                }
+            }
         }
         self.counts
+    }
+}
+
+impl Seen {
+    /// Whether this number, which is below what is expected, has arrived.
+    fn holds(&self, number: u32) -> bool {
+        self.bits[(number / 64) as usize] & (1 << (number % 64)) != 0
     }
 }
 
@@ -209,7 +235,7 @@ mod tests {
             assert_eq!(ledger.enter(stamp(0, number)), Delivery::First);
             ledger.took(Duration::from_millis(millis));
         }
-        let counts = ledger.close(|sender| if sender.0 == 0 { 2 } else { 0 });
+        let counts = ledger.close(|sender| if sender.0 == 0 { 2 } else { 0 }, |_, _| false);
         assert_eq!((counts.delivered, counts.late, counts.lost), (2, 1, 0));
     }
 
@@ -219,9 +245,25 @@ mod tests {
         for number in [0, 1, 3, 70] {
             ledger.enter(stamp(0, number));
         }
-        let counts = ledger.close(|sender| if sender.0 == 0 { 72 } else { 5 });
+        let counts = ledger.close(|sender| if sender.0 == 0 { 72 } else { 5 }, |_, _| false);
         assert_eq!(counts.expected, 77);
         assert_eq!(counts.delivered, 4);
         assert_eq!(counts.lost, 73);
+    }
+
+    #[test]
+    fn what_its_sender_cannot_know_of_need_not_arrive_and_is_counted_apart_if_it_does() {
+        let mut ledger = Ledger::new(7, [(ConnectionIndex(0), 4)]);
+        for number in [0, 1, 3] {
+            ledger.enter(stamp(0, number));
+        }
+        assert!(!ledger.is_complete_but([]));
+        assert!(
+            !ledger.is_complete_but([(ConnectionIndex(0), 1), (ConnectionIndex(5), 2)]),
+            "that is not what is missing"
+        );
+        assert!(ledger.is_complete_but([(ConnectionIndex(0), 2)]));
+        let counts = ledger.close(|_| 4, |_, number| number == 1 || number == 2);
+        assert_eq!((counts.expected, counts.delivered, counts.lost, counts.unconfirmed), (2, 2, 0, 1));
     }
 }

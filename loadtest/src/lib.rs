@@ -9,6 +9,9 @@
 //! 5. [`verdict::judge`]: the run judges itself first (invalid?), then the requirements (pass, fail, inconclusive).
 //! 6. [`report`]: JSON, and one HTML page that works offline.
 //!
+//! With [`Config::cut_every`] the connections go over a `wire.rs` that is cut again and again: users come back, read what they missed, and
+//! [`returns::Returns`] says what became of each send; what was confirmed has to reach everybody once and in order all the same.
+//!
 //! goose launches and paces the users and keeps its own sampled figures; the truth is in our histograms, because recording each delivery
 //! through goose would cost more than the delivery.
 
@@ -18,9 +21,11 @@ pub mod ledger;
 pub mod plan;
 pub mod report;
 pub mod requirement;
+pub mod returns;
 mod run;
 mod scenario;
 pub mod usage;
 pub mod verdict;
+mod wire;
 
 pub use run::{Config, Error, Observer, Progress, run};

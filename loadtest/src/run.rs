@@ -11,7 +11,7 @@ use std::{
 
 use chatwright_client_sdk::{
     Identity,
-    protocol::dialects::{self, Addressing, Confirmation, Dialect},
+    protocol::dialects::{self, Addressing, CatchUp, Confirmation, Dialect},
 };
 use chatwright_conformance::{
     target::{self, Instance, Target},
@@ -34,9 +34,11 @@ use crate::{
     plan::Plan,
     report::Report,
     requirement::Requirement,
+    returns::Returns,
     scenario::{Account, Identities, Stage, live},
     usage::{self, Usage},
     verdict::{Figures, judge},
+    wire::{Cuts, Wire},
 };
 
 /// Connections opened a second: fast, and still no stampede that the accept queue of a small server would refuse.
@@ -47,6 +49,8 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(25);
 const START_DELAY: Duration = Duration::from_millis(200);
 /// How long after the last send deliveries still count.
 const DRAIN: Duration = Duration::from_secs(5);
+/// The same where connections are cut: who lost his just before may wait for seconds before he tries again, and a history may lag.
+const DRAIN_AFTER_CUTS: Duration = Duration::from_secs(30);
 /// What a run may take beyond all that is planned.
 const SLACK: Duration = Duration::from_secs(60);
 /// How often the waiting coordinator looks.
@@ -65,6 +69,8 @@ pub struct Config {
     pub seed: u64,
     /// The command that makes this run again.
     pub replay: String,
+    /// How often all connections are cut; they come back by themselves and read what they missed.
+    pub cut_every: Option<Duration>,
 }
 
 /// How far a run has come. Its text is a line for people.
@@ -125,30 +131,38 @@ pub async fn run(mut config: Config, target: &Target, observer: Arc<dyn Observer
         // A conversation has two ends.
         config.plan.room_size = config.plan.room_size.min(2);
     }
+    let mut urls: Vec<String> = target.instances().iter().map(|instance| instance.main().to_owned()).collect();
+    let wires = match config.cut_every {
+        None => Vec::new(),
+        Some(_) if !catches_up(dialect, target) => {
+            return Err(Error::Use(format!("{}: nobody catches up with what he missed: no cuts", target.origin)));
+        }
+        Some(_) => Wire::before(&mut urls, config.plan.connections)
+            .await
+            .map_err(|problem| Error::Use(format!("{}: {problem}", target.origin)))?,
+    };
     let plan = config.plan;
+    let drain = if wires.is_empty() { DRAIN } else { DRAIN_AFTER_CUTS };
     let stage = Arc::new(Stage {
         dialect,
-        confirmation: match target.behaviour.confirm {
-            None => dialect.capabilities.confirmation,
-            Some(target::Confirm::Echo) => Confirmation::Echo,
-            Some(target::Confirm::Event) => Confirmation::Event,
-            Some(target::Confirm::Ack) => Confirmation::Ack,
-            Some(target::Confirm::None) => Confirmation::None,
-        },
+        confirmation: confirmation(dialect, target),
         plan,
         run: ChaCha8Rng::seed_from_u64(config.seed).random(),
-        urls: target.instances().iter().map(|instance| instance.main().to_owned()).collect(),
+        urls,
         rest_urls: target.instances().iter().map(|instance| history_url(dialect, instance)).collect(),
         identities: identities(target)?,
         message_bytes: config.message_bytes,
-        drain: DRAIN,
-        recorder: Recorder::new(plan.duration + DRAIN),
+        drain,
+        recorder: Recorder::new(plan.duration + drain),
         settled: AtomicU32::new(0),
         start,
         accounts: Mutex::default(),
+        cuts: config.cut_every.is_some(),
+        unconfirmed: Mutex::default(),
     });
     let groups = target.process_groups();
-    let coordinator = tokio::spawn(coordinate(Arc::clone(&stage), begin, observer, groups));
+    let cuts = Cuts::new(config.cut_every, wires);
+    let coordinator = tokio::spawn(coordinate(Arc::clone(&stage), begin, observer, groups, cuts));
     if let Err(problem) = launch(&stage)?.execute().await {
         coordinator.abort();
         return Err(Error::Engine(format!("{problem}: {problem:?}")));
@@ -156,6 +170,26 @@ pub async fn run(mut config: Config, target: &Target, observer: Arc<dyn Observer
     let timing = coordinator.await.map_err(|problem| Error::Engine(problem.to_string()))?;
     let accounts = std::mem::take(&mut *stage.accounts.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(conclude(config, target, &stage, accounts, timing))
+}
+
+/// What confirms a message.
+fn confirmation(dialect: &Dialect, target: &Target) -> Confirmation {
+    match target.behaviour.confirm {
+        None => dialect.capabilities.confirmation,
+        Some(target::Confirm::Echo) => Confirmation::Echo,
+        Some(target::Confirm::Event) => Confirmation::Event,
+        Some(target::Confirm::Ack) => Confirmation::Ack,
+        Some(target::Confirm::None) => Confirmation::None,
+    }
+}
+
+/// Whether who was away can read what he missed.
+fn catches_up(dialect: &Dialect, target: &Target) -> bool {
+    match target.behaviour.catch_up {
+        None => dialect.capabilities.catch_up == CatchUp::History,
+        Some(target::CatchUp::History | target::CatchUp::Extension) => true,
+        Some(target::CatchUp::LiveOnly) => false,
+    }
 }
 
 /// Where this instance tells histories, if it is another address than that of its sockets.
@@ -186,7 +220,7 @@ fn launch(stage: &Arc<Stage>) -> Result<GooseAttack, Error> {
     configuration.users = Some(users);
     configuration.increase_rate = Some(LAUNCH_RATE.min(users).to_string());
     // Longer than any run: the coordinator ends it once every account is closed.
-    configuration.run_time = Some(bound(&stage.plan).as_secs().to_string());
+    configuration.run_time = Some(bound(&stage.plan, stage.drain).as_secs().to_string());
     configuration.quiet = 2;
     configuration.no_print_metrics = true;
     configuration.no_telnet = true;
@@ -211,6 +245,7 @@ struct Timing {
     elapsed: Duration,
     generator_cpu: Option<f64>,
     target_usage: Option<Usage>,
+    cuts: Returns,
 }
 
 /// Gives the start once everybody has settled, and watches the time.
@@ -219,6 +254,7 @@ async fn coordinate(
     begin: watch::Sender<Option<Instant>>,
     observer: Arc<dyn Observer>,
     groups: Vec<i32>,
+    mut cuts: Cuts,
 ) -> Timing {
     let idle = usage::sample(&groups);
     let of = stage.plan.connections;
@@ -238,6 +274,7 @@ async fn coordinate(
     let end = start + stage.plan.duration;
     while Instant::now() < end && !goose::is_killswitch_triggered() {
         tokio::time::sleep_until((Instant::now() + LOOK_EVERY).min(end)).await;
+        cuts.make_due(start, end);
     }
     observer.progress(&Progress::Draining);
     let elapsed = start.elapsed();
@@ -250,17 +287,17 @@ async fn coordinate(
         resident_bytes_before: idle.resident_bytes,
         resident_bytes: after.resident_bytes,
     });
-    let given_up = Instant::now() + DRAIN + START_DELAY + START_DELAY;
+    let given_up = Instant::now() + stage.drain + START_DELAY + START_DELAY;
     while stage.closed() < of as usize && Instant::now() < given_up && !goose::is_killswitch_triggered() {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     goose::trigger_killswitch("the measurement is over");
-    Timing { elapsed, generator_cpu, target_usage }
+    Timing { elapsed, generator_cpu, target_usage, cuts: cuts.made() }
 }
 
 /// The longest that a run can take.
-fn bound(plan: &Plan) -> Duration {
-    launching(plan) + SETTLE_WITHIN + plan.duration + DRAIN + SLACK
+fn bound(plan: &Plan, drain: Duration) -> Duration {
+    launching(plan) + SETTLE_WITHIN + plan.duration + drain + SLACK
 }
 
 fn launching(plan: &Plan) -> Duration {
@@ -282,13 +319,16 @@ fn conclude(config: Config, target: &Target, stage: &Stage, accounts: Vec<Accoun
     let connections_made =
         u32::try_from(accounts.iter().filter(|account| account.connected).count()).unwrap_or(u32::MAX);
     let mut troubles: BTreeMap<String, u64> = BTreeMap::new();
-    let mut counts = Counts::default();
+    let (mut counts, mut returns) = (Counts::default(), timing.cuts);
+    let unconfirmed = stage.unconfirmed();
     for account in accounts {
+        returns.add(account.fates.sums);
         if let Some(trouble) = account.trouble {
             *troubles.entry(trouble).or_default() += 1;
         }
         if account.connected {
-            counts.add(account.ledger.close(|sender| sent_by.get(&sender).copied().unwrap_or(0)));
+            let sent = |sender| sent_by.get(&sender).copied().unwrap_or(0);
+            counts.add(account.ledger.close(sent, |sender, number| unconfirmed.contains(&(sender, number))));
         }
     }
     let measured = stage.recorder.collect();
@@ -325,6 +365,7 @@ fn conclude(config: Config, target: &Target, stage: &Stage, accounts: Vec<Accoun
         generator_cpu: timing.generator_cpu,
         target_usage: timing.target_usage,
         troubles,
+        returns: stage.cuts.then_some(returns),
         requirements: config.requirements,
         judgement,
     }

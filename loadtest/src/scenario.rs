@@ -4,16 +4,17 @@
 //! but when something is sent is decided by the [`Plan`](crate::plan::Plan), never by an answer.
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use chatwright_client_sdk::{
-    Bot, BotConfig, BotEvent, Identity,
+    Bot, BotConfig, BotEvent, Identity, Reconnection,
     protocol::{
         dialects::{Confirmation, Dialect},
         vocabulary::{Audience, Message, UserId},
@@ -26,6 +27,7 @@ use crate::{
     latency::{Recorder, Series},
     ledger::{Delivery, Ledger, Stamp},
     plan::{ConnectionIndex, Plan},
+    returns::Fates,
 };
 
 /// The longest wait of a user before it looks whether the run is over.
@@ -59,6 +61,10 @@ pub(crate) struct Stage {
     /// When the measurement begins; `None` until everybody has settled.
     pub(crate) start: watch::Receiver<Option<Instant>>,
     pub(crate) accounts: Mutex<Vec<Account>>,
+    /// Connections are cut, and come back by themselves.
+    pub(crate) cuts: bool,
+    /// What its sender cannot know to be taken, by its number; as many as messages at most.
+    pub(crate) unconfirmed: Mutex<BTreeSet<(ConnectionIndex, u32)>>,
 }
 
 /// What became of one connection.
@@ -66,6 +72,8 @@ pub(crate) struct Account {
     pub(crate) connection: ConnectionIndex,
     pub(crate) sent: u32,
     pub(crate) ledger: Ledger,
+    /// What became of what it sent, where connections are cut.
+    pub(crate) fates: Fates,
     /// The first thing that went wrong with it, if anything.
     pub(crate) trouble: Option<String>,
     /// Whether it stood when the measurement began.
@@ -101,6 +109,11 @@ impl Stage {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// What its sender cannot know to be taken.
+    pub(crate) fn unconfirmed(&self) -> MutexGuard<'_, BTreeSet<(ConnectionIndex, u32)>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_closed(&self, connection: ConnectionIndex) -> bool {
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.iter().any(|account| account.connection == connection)
@@ -112,7 +125,7 @@ impl Stage {
         let heard = |sender: &ConnectionIndex| *sender != connection || self.confirmation == Confirmation::Echo;
         let senders = members.map(ConnectionIndex).filter(heard).map(|sender| (sender, self.plan.sends_of(sender)));
         let ledger = Ledger::new(self.run, senders);
-        Account { connection, sent: 0, ledger, trouble: None, connected: false }
+        Account { connection, sent: 0, ledger, fates: Fates::default(), trouble: None, connected: false }
     }
 
     fn user(&self, connection: ConnectionIndex) -> String {
@@ -127,8 +140,9 @@ impl Stage {
         config.rest_url.clone_from(&self.rest_urls[instance]);
         config.socket.connect_timeout = CONNECT_WITHIN;
         config.socket.local_address = local_address(url, connection);
-        // A connection that is lost stays lost: what it misses is the finding.
-        config.socket.reconnection = None;
+        // Unless it is cut on purpose, a connection that is lost stays lost: what it misses is the finding.
+        config.socket.reconnection = self.cuts.then(Reconnection::default);
+        config.socket.seed = u64::from(self.run) << 32 | u64::from(connection.0);
         config.answer_timeout = CONNECT_WITHIN;
         config.confirmation = Some(self.confirmation);
         let identity = (self.identities)(&self.user(connection));
@@ -199,6 +213,7 @@ impl Seat<'_> {
                 () = tokio::time::sleep_until(wake) => self.send_what_is_due(start, &mut tick),
                 event = self.bot.next_event() => match event {
                     Some(event) => self.hear(&event, start, &mut tick),
+                    None if self.stage.cuts => self.try_again().await,
                     None => {
                         self.account.trouble.get_or_insert_with(|| "the connection was lost".to_owned());
                         break;
@@ -206,13 +221,27 @@ impl Seat<'_> {
                 },
             }
             tick.report(user).await?;
-            if due.is_none() && self.account.ledger.is_complete() {
+            if due.is_none() && self.is_complete() {
                 break;
             }
         }
+        let connection = self.account.connection;
+        let unknown = self.account.fates.give_up();
+        self.stage.unconfirmed().extend(unknown.into_iter().map(|number| (connection, number)));
         // Whoever leaves first would be missed by the others as a member: nobody leaves before the end.
         self.stay_until(end).await;
         Ok(())
+    }
+
+    /// Whether nothing more can come of what was sent.
+    fn is_complete(&self) -> bool {
+        self.account.fates.are_known() && self.account.ledger.is_complete_but(self.stage.unconfirmed().iter().copied())
+    }
+
+    /// The server ended the connection or did not let it in again: some other time it may.
+    async fn try_again(&mut self) {
+        tokio::time::sleep(STEP).await;
+        self.bot.reconnect();
     }
 
     async fn wait_for_start(&mut self) -> Option<Instant> {
@@ -247,9 +276,13 @@ impl Seat<'_> {
             }
             let intended_us = u64::try_from(intended.as_micros()).unwrap_or(u64::MAX);
             let stamp = Stamp { run: self.stage.run, sender: connection, number: self.account.sent, intended_us };
-            if let Err(problem) = self.bot.post_to(&self.room, &stamp.to_text(self.stage.message_bytes)) {
-                self.account.trouble.get_or_insert_with(|| format!("send: {problem}"));
-                break;
+            match self.bot.post_to(&self.room, &stamp.to_text(self.stage.message_bytes)) {
+                Ok(ticket) if self.stage.cuts => self.account.fates.sent(ticket, self.account.sent),
+                Ok(_) => {}
+                Err(problem) => {
+                    self.account.trouble.get_or_insert_with(|| format!("send: {problem}"));
+                    break;
+                }
             }
             self.account.sent += 1;
             let lag = now - (start + intended);
@@ -258,7 +291,7 @@ impl Seat<'_> {
         }
     }
 
-    fn hear_message(&mut self, message: &Message, start: Instant, tick: &mut Tick) {
+    fn hear_message(&mut self, message: &Message, missed: bool, start: Instant, tick: &mut Tick) {
         let Some(stamp) = Stamp::of_text(&message.text) else { return };
         if stamp.sender == self.account.connection && self.stage.confirmation != Confirmation::Echo {
             return;
@@ -267,6 +300,11 @@ impl Seat<'_> {
         match self.account.ledger.enter(stamp) {
             Delivery::First | Delivery::OutOfOrder => {
                 let latency = since.saturating_sub(Duration::from_micros(stamp.intended_us));
+                if missed {
+                    self.account.fates.sums.caught_up += 1;
+                    self.stage.recorder.record(self.account.connection.0, Series::CatchUp, since, latency);
+                    return;
+                }
                 self.stage.recorder.record(self.account.connection.0, Series::Deliver, since, latency);
                 self.account.ledger.took(latency);
                 if !std::mem::replace(&mut self.heard, true) {
@@ -280,7 +318,15 @@ impl Seat<'_> {
 
     fn hear(&mut self, event: &BotEvent, start: Instant, tick: &mut Tick) {
         match event {
-            BotEvent::Message { message, .. } => self.hear_message(message, start, tick),
+            BotEvent::Message { message, missed } => self.hear_message(message, *missed, start, tick),
+            BotEvent::Confirmed { ticket, .. } => self.account.fates.confirmed(*ticket),
+            BotEvent::Failed { ticket, error } if self.stage.cuts => {
+                if let Some(number) = self.account.fates.failed(*ticket, error) {
+                    self.stage.unconfirmed().insert((self.account.connection, number));
+                }
+            }
+            BotEvent::Disconnected { .. } => self.account.fates.away_since = Some(Instant::now()),
+            BotEvent::Reconnected { gaps, .. } => self.come_back(gaps.is_empty(), start),
             BotEvent::Failed { error, .. } => {
                 self.account.trouble.get_or_insert_with(|| format!("send: {error}"));
             }
@@ -290,8 +336,7 @@ impl Seat<'_> {
             BotEvent::Stranded { reason } => {
                 self.account.trouble.get_or_insert_with(|| format!("connection lost: {reason}"));
             }
-            BotEvent::Confirmed { .. }
-            | BotEvent::Entered(_)
+            BotEvent::Entered(_)
             | BotEvent::NotEntered { .. }
             | BotEvent::Joined { .. }
             | BotEvent::Left { .. }
@@ -303,9 +348,16 @@ impl Seat<'_> {
             | BotEvent::ChatClosed { .. }
             | BotEvent::Presence { .. }
             | BotEvent::Stopping
-            | BotEvent::Disconnected { .. }
-            | BotEvent::Reconnected { .. }
             | BotEvent::Unreadable(_) => {}
+        }
+    }
+
+    fn come_back(&mut self, whole: bool, start: Instant) {
+        let fates = &mut self.account.fates;
+        fates.sums.returns += 1;
+        fates.sums.gaps += u64::from(!whole);
+        if let Some(away) = fates.away_since.take() {
+            self.stage.recorder.record(self.account.connection.0, Series::Return, start.elapsed(), away.elapsed());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{PERCENTILES, Report, figure_words, micros_words, plot, verdict_word};
+use super::{PERCENTILES, Report, figure_words, micros_words, plot, returns_words, verdict_word};
 use crate::{latency::Series, requirement::Figure, usage::Usage, verdict::Judged};
 
 const STYLE: &str = include_str!("report.css");
@@ -111,6 +111,7 @@ fn account(report: &Report) -> Markup {
                 (report.planned_seconds) " s; took " (format!("{:.1}", report.elapsed_seconds)) " s."
                 @if let Some(cpu) = report.generator_cpu { " Generator: " (format!("{:.0}", cpu * 100.0)) " % of all processors." }
             }
+            @if let Some(returns) = &report.returns { p .note { (returns_words(returns, counts)) "." } }
             @if let Some(usage) = report.target_usage { p .note { (usage_words(report, usage)) } }
             @for (trouble, connections) in &report.troubles {
                 p .reason { (trouble) " (" (connections) " connections)" }

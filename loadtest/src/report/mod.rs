@@ -11,6 +11,7 @@ use crate::{
     latency::{Measured, Series},
     ledger::Counts,
     requirement::{Figure, Requirement},
+    returns::Returns,
     usage::Usage,
     verdict::{Judgement, Verdict},
 };
@@ -52,6 +53,8 @@ pub struct Report {
     pub target_usage: Option<Usage>,
     /// What went wrong with connections, and with how many.
     pub troubles: BTreeMap<String, u64>,
+    /// What became of sends and connections, where these were cut.
+    pub returns: Option<Returns>,
     /// The requirements as typed.
     pub requirements: Vec<Requirement>,
     /// The verdict.
@@ -81,6 +84,7 @@ struct JsonReport<'a> {
     generator_cpu: Option<f64>,
     target_usage: Option<Usage>,
     troubles: &'a BTreeMap<String, u64>,
+    returns: Option<Returns>,
     judgement: &'a Judgement,
 }
 
@@ -124,6 +128,7 @@ impl Report {
             generator_cpu: self.generator_cpu,
             target_usage: self.target_usage,
             troubles: &self.troubles,
+            returns: self.returns,
             judgement: &self.judgement,
         };
         serde_json::to_string_pretty(&json).expect("numbers and strings always serialise")
@@ -179,10 +184,20 @@ impl fmt::Display for Report {
             counts.out_of_order,
             counts.leaked
         )?;
-        for (name, series) in
-            [("delivery", Series::Deliver), ("send lag", Series::SendLag), ("connect", Series::Connect)]
-        {
+        if let Some(returns) = &self.returns {
+            writeln!(f, "cuts        {}", returns_words(returns, counts))?;
+        }
+        for (name, series) in [
+            ("delivery", Series::Deliver),
+            ("send lag", Series::SendLag),
+            ("connect", Series::Connect),
+            ("return", Series::Return),
+            ("caught up", Series::CatchUp),
+        ] {
             let total = self.measured.total(series);
+            if total.is_empty() {
+                continue;
+            }
             write!(f, "{name:<10}")?;
             for percent in PERCENTILES {
                 let name = if percent >= 100.0 { "max".to_owned() } else { format!("p{percent}") };
@@ -207,6 +222,23 @@ impl fmt::Display for Report {
         }
         write!(f, "seed {}; again: {}\n{}", self.seed, self.replay, verdict_word(self.judgement.verdict).to_uppercase())
     }
+}
+
+/// What became of sends and connections.
+pub(crate) fn returns_words(returns: &Returns, counts: Counts) -> String {
+    format!(
+        "{} cuts killed {} connections; {} returns, {} of them with a gap, caught up with {} deliveries; of the messages {} confirmed, {} refused, {} \
+         unknown to their sender ({} deliveries of those)",
+        returns.cuts,
+        returns.connections_cut,
+        returns.returns,
+        returns.gaps,
+        returns.caught_up,
+        returns.confirmed,
+        returns.refused,
+        returns.unknown,
+        counts.unconfirmed
+    )
 }
 
 /// A verdict in one word.

@@ -49,6 +49,7 @@ pub(crate) fn sample() -> Report {
         generator_cpu: Some(0.31),
         target_usage: Some(Usage { cpu_seconds: 0.5, resident_bytes_before: 10 << 20, resident_bytes: 12 << 20 }),
         troubles: BTreeMap::from([("connect: refused".to_owned(), 2)]),
+        returns: None,
         requirements,
         judgement,
     }
