@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, Write as _},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -18,6 +19,34 @@ fn check_passes_the_reference_server_and_leaves_its_reports() {
     for file in ["report.html", "report.json", "junit.xml"] {
         assert!(dir.path().join("chatwright-report").join(file).is_file(), "{file} is left");
     }
+}
+
+/// On the default engine, this is what the first test shows.
+#[test]
+fn check_passes_the_reference_server_on_the_ecosystems_engine_too() {
+    let dialects = ["rooms", "sessions", "direct", "gateway"];
+    let mut check = chatwright();
+    check.env("SOCKET_IO_ENGINE", "socketioxide").args(["check", "--no-report", "--dialect", &dialects.join(",")]);
+    for dialect in dialects {
+        check.args(["--filter", &format!("{dialect}/**")]);
+    }
+    ends_with(&check.output().expect("the binary runs"), 0);
+}
+
+/// Strictly: what stands in the target file as failing, and nothing else.
+#[test]
+fn what_the_ecosystems_engine_does_otherwise_is_known() {
+    let own = Path::new(env!("CARGO_BIN_EXE_chatwright")).parent().expect("a folder");
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(own.to_owned()).chain(std::env::split_paths(&inherited)));
+    let output = chatwright()
+        .env("PATH", path.expect("a path"))
+        .args(["check", "--no-report", "--strict", "--target"])
+        .arg(fixtures().join("targets/socketioxide/rooms.toml"))
+        .args(["--filter", "engine-io/**", "--filter", "socket-io/**", "--filter", "rfc6455/**"])
+        .output()
+        .expect("the binary runs");
+    ends_with(&output, 0);
 }
 
 #[test]

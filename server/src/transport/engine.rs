@@ -22,16 +22,16 @@ use crate::{auth::Gate, chat::Core, metrics::Metrics};
 /// Which engine carries Socket.IO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EngineKind {
-    /// The ecosystem's.
-    #[default]
-    Socketioxide,
     /// Our own.
+    #[default]
     Lean,
+    /// The ecosystem's.
+    Socketioxide,
 }
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Socketioxide, Self::Lean];
+    pub const ALL: &'static [Self] = &[Self::Lean, Self::Socketioxide];
 
     /// Its name in configurations.
     #[must_use]

@@ -36,12 +36,12 @@ impl LeanService {
     async fn answer(self, request: Request<Body>) -> Response {
         let shared = self.shared;
         let upgrades = request.headers().contains_key(UPGRADE);
-        let query = request.uri().query().unwrap_or_default();
-        let ask = match request::read(request.method(), query, upgrades) {
+        let uri = request.uri().clone();
+        let ask = match request::read(request.method(), uri.query().unwrap_or_default(), upgrades) {
             Ok(ask) => ask,
             Err(refused) => return answer::refused(refused),
         };
-        let sid = match ask {
+        let sid = match &ask {
             Ask::OpenPolling | Ask::OpenWebSocket if shared.is_stopping() => return answer::refused(Refused::Full),
             Ask::OpenPolling => return polling::open(&shared, &request),
             Ask::OpenWebSocket => return upgrade::open(&shared, request),

@@ -99,20 +99,24 @@ pub(super) fn upgrade(shared: &Arc<Shared>, session: Arc<Session>, mut request: 
     response
 }
 
-/// The client's probe, the answer, and the client's word that it has moved. `None`: it did otherwise, and stays where it was.
+/// The client's probe, as often as it is sent, the answer, and the client's word that it has moved. `None`: it did otherwise, and stays where it was.
 async fn probe(shared: &Shared, session: &Session, opening: Opening) -> Option<Wire> {
     let mut wire = opening.wire().await?;
-    if heard(&mut wire).await.as_deref() != Some(PROBE) {
-        refuse(&wire).await;
-        return None;
+    let mut is_probed = false;
+    loop {
+        match heard(&mut wire).await.as_deref() {
+            Some(PROBE) => {
+                write(&wire, Packet::of(PROBED)).await?;
+                session.out().release_poll(&shared.noop);
+                is_probed = true;
+            }
+            Some(MOVED) if is_probed => return Some(wire),
+            Some(_) | None => {
+                refuse(&wire).await;
+                return None;
+            }
+        }
     }
-    write(&wire, Packet::of(PROBED)).await?;
-    session.out().release_poll(&shared.noop);
-    if heard(&mut wire).await.as_deref() != Some(MOVED) {
-        refuse(&wire).await;
-        return None;
-    }
-    Some(wire)
 }
 
 /// The next text; WebSocket's own pings are answered in between.
