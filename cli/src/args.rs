@@ -100,6 +100,12 @@ pub(crate) struct ServeArgs {
     /// What carries Socket.IO
     #[arg(long, value_name = "NAME", value_parser = engines())]
     pub(crate) engine: Option<EngineKind>,
+    /// PEM file with a certificate chain: clients are served over TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with its private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Which of its services `gateway` is in this process
     #[arg(long, value_parser = ["user", "message", "chat", "gateway", "all"])]
     pub(crate) role: Option<String>,

@@ -23,7 +23,11 @@ fn page(Served { config, server }: &Served) -> Option<String> {
     let name = pages::listener(config.dialect)?;
     let addresses = server.addresses();
     let address = addresses.others.get(name).copied().unwrap_or(addresses.listen);
-    Some(format!("http://{address}{}", pages::PATH))
+    Some(format!("{}://{address}{}", scheme(config), pages::PATH))
+}
+
+fn scheme(config: &Config) -> &'static str {
+    if config.tls.is_some() { "https" } else { "http" }
 }
 
 fn line(one: &Served, secret: Option<&Secret>) -> String {
@@ -32,11 +36,11 @@ fn line(one: &Served, secret: Option<&Secret>) -> String {
     let listeners: Map<_, _> = addresses
         .others
         .iter()
-        .map(|(name, address)| ((*name).to_owned(), json!(format!("http://{address}"))))
+        .map(|(name, address)| ((*name).to_owned(), json!(format!("{}://{address}", scheme(config)))))
         .collect();
     let line = json!({
         "dialect": config.dialect.name,
-        "url": format!("http://{}", addresses.listen),
+        "url": format!("{}://{}", scheme(config), addresses.listen),
         "listeners": listeners,
         "page": page(one),
         "metrics": addresses.admin.map(|admin| format!("http://{admin}/metrics")),
@@ -55,12 +59,12 @@ fn table(served: &[Served], secret: Option<&Secret>) -> String {
             Carrier::WebSocket => "WebSocket",
         };
         let sockets = format!("{carrier} at {}; {}", config.dialect.path, backends(config));
-        rows.push((config.dialect.name, format!("http://{}", addresses.listen), sockets));
+        rows.push((config.dialect.name, format!("{}://{}", scheme(config), addresses.listen), sockets));
         if let Some(page) = page(one) {
             rows.push(("", page, "the page to talk with".to_owned()));
         }
         for (name, address) in &addresses.others {
-            rows.push(("", format!("http://{address}"), (*name).to_owned()));
+            rows.push(("", format!("{}://{address}", scheme(config)), (*name).to_owned()));
         }
         if let Some(admin) = addresses.admin {
             rows.push(("", format!("http://{admin}/metrics"), "for Prometheus".to_owned()));
@@ -73,7 +77,8 @@ fn table(served: &[Served], secret: Option<&Secret>) -> String {
         text += &format!("  {name:names$}  {place:places$}  {what}\n");
     }
     if let (Some(secret), Some(first)) = (secret.map(Secret::expose), served.first()) {
-        let (name, url) = (first.config.dialect.name, format!("http://{}", first.server.addresses().listen));
+        let name = first.config.dialect.name;
+        let url = format!("{}://{}", scheme(&first.config), first.server.addresses().listen);
         text += &format!("\n  a token    chatwright token --user alice --secret {secret}\n");
         text += &format!("  to talk    chatwright chat {url} --dialect {name} --user alice --secret {secret}\n");
         text += &format!("  to judge   chatwright check --url {url} --dialect {name} --secret {secret}\n");

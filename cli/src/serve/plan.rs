@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use chatwright_protocol::dialects::{self, Dialect};
 use chatwright_server::{
     auth::IdentityMode,
-    config::{Config, ConfigError, Secret, check_apart, configure_all, parse_env_file, share_secret, variable_prefix},
+    config::{
+        Config, ConfigError, Secret, TlsFiles, check_apart, configure_all, parse_env_file, share_secret,
+        variable_prefix,
+    },
 };
 
 use crate::{
@@ -107,6 +110,9 @@ fn overrule(config: &mut Config, args: &ServeArgs) {
     }
     if let Some(kind) = args.engine {
         config.engine_kind = kind;
+    }
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        config.tls = Some(TlsFiles { certificate: certificate.clone(), key: key.clone() });
     }
     match args.identity {
         Some(Identity::Token) => config.identity = IdentityMode::Token,

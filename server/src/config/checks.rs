@@ -11,7 +11,7 @@ use chatwright_protocol::dialects::Dialect;
 use http::Uri;
 
 use super::{
-    Config, ConfigError, Configured, Origins, RedisConfig, RedisTls, Role, Secret, Upstreams, VerifierConfig,
+    Config, ConfigError, Configured, Origins, RedisConfig, RedisTls, Role, Secret, TlsFiles, Upstreams, VerifierConfig,
     raw::REDIS_PORT,
 };
 use crate::auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules};
@@ -30,6 +30,8 @@ pub(super) struct Draft {
     pub(super) host: Option<IpAddr>,
     pub(super) admin_host: Option<IpAddr>,
     pub(super) admin_port: Option<u16>,
+    pub(super) tls_certificate: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
     pub(super) names: ClaimNames,
     pub(super) jwt_secret: Option<Secret>,
     pub(super) jwt_issuer: Option<String>,
@@ -62,6 +64,8 @@ impl Draft {
             host: None,
             admin_host: None,
             admin_port: None,
+            tls_certificate: None,
+            tls_key: None,
             names,
             jwt_secret: None,
             jwt_issuer: None,
@@ -110,6 +114,7 @@ pub(super) fn finish(mut draft: Draft) -> Result<Configured, ConfigError> {
     check_upstreams(&draft, &config)?;
     check_ports(&draft, &config)?;
     config.redis = redis(&draft)?;
+    config.tls = tls(&draft)?;
     Ok(Configured { config, warnings })
 }
 
@@ -151,6 +156,15 @@ fn port_key(listener: &'static str) -> &'static str {
         "gateway" => "listen.gateway_port",
         "web" => "listen.web_port",
         _ => "listen.port",
+    }
+}
+
+fn tls(draft: &Draft) -> Result<Option<TlsFiles>, ConfigError> {
+    match (draft.tls_certificate.clone(), draft.tls_key.clone()) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (Some(_), None) => Err(draft.error("listen.tls_cert", "listen.tls_key is expected beside it")),
+        (None, Some(_)) => Err(draft.error("listen.tls_key", "listen.tls_cert is expected beside it")),
     }
 }
 

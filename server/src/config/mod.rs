@@ -71,6 +71,8 @@ pub struct Config {
     pub engine_kind: EngineKind,
     /// Bounds of connections and of HTTP heads.
     pub connections: ListenerLimits,
+    /// What clients' listeners encrypt with; `None`: nothing is encrypted.
+    pub tls: Option<TlsFiles>,
     /// The largest body of a REST request.
     pub rest_body_bytes_max: usize,
     /// How long a stop may take before connections that are left are cut.
@@ -97,6 +99,15 @@ pub struct Config {
     pub log_json: bool,
     /// Where an event per message is appended for other services; `None`: nowhere.
     pub events_file: Option<PathBuf>,
+}
+
+/// PEM files with a certificate chain and its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
 }
 
 /// How much is logged: each includes those before it.
@@ -229,6 +240,7 @@ impl Config {
             engine,
             engine_kind: EngineKind::default(),
             connections: ListenerLimits::default(),
+            tls: None,
             rest_body_bytes_max: 128 * 1024,
             drain,
             redis: None,

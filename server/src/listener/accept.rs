@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use super::{
-    ConnectionId, CutReason, GuardedStream, ListenError, ListenerLimits, StallRules, TimedBody, http1,
+    ConnectionId, CutReason, GuardedStream, ListenError, ListenerLimits, StallRules, TimedBody, Tls, http1,
     registry::Registry,
 };
 use crate::metrics::Metrics;
@@ -44,6 +44,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     limits: ListenerLimits,
+    tls: Option<Tls>,
 }
 
 impl Listener {
@@ -63,7 +64,13 @@ impl Listener {
             Ok((socket, address))
         };
         let (socket, address) = open().map_err(|source| ListenError { address, source })?;
-        Ok(Self { name, socket, address, limits })
+        Ok(Self { name, socket, address, limits, tls: None })
+    }
+
+    /// The same over TLS, if there is a certificate.
+    #[must_use]
+    pub fn encrypted(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Where it listens, with the real port.
@@ -81,7 +88,7 @@ impl Listener {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { name, socket, address, limits } = self;
+        let Self { name, socket, address, limits, tls } = self;
         let registry = Registry::new(name, limits.connections_max, metrics.clone());
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let limits = Arc::new(limits);
@@ -91,6 +98,7 @@ impl Listener {
             name,
             socket,
             limits,
+            tls,
             registry: Arc::clone(&registry),
             metrics,
             stop: stop.clone(),
@@ -162,6 +170,7 @@ struct Loop {
     name: &'static str,
     socket: TcpListener,
     limits: Arc<ListenerLimits>,
+    tls: Option<Tls>,
     registry: Arc<Registry>,
     metrics: Metrics,
     stop: CancellationToken,
@@ -185,12 +194,16 @@ impl Loop {
                 Ok((stream, peer)) => {
                     pause = FIRST_PAUSE;
                     next_id += 1;
-                    if let Err(error) = prepare(&stream, &self.limits) {
-                        tracing::debug!(%error, "the peer left before it was served");
-                        continue;
-                    }
+                    let prepared = prepare(&stream, &self.limits).and_then(|()| self.session());
+                    let tls = match prepared {
+                        Ok(tls) => tls,
+                        Err(error) => {
+                            tracing::debug!(%error, "the peer left before it was served");
+                            continue;
+                        }
+                    };
                     let enrol = |handle| self.registry.enrol(handle);
-                    let (stream, handle) = GuardedStream::new(stream, ConnectionId(next_id), peer, enrol);
+                    let (stream, handle) = GuardedStream::new(stream, tls, ConnectionId(next_id), peer, enrol);
                     self.spawn(stream, handle, service.clone());
                 }
                 Err(error) if belongs_to_one_peer(&error) => {}
@@ -217,9 +230,15 @@ impl Loop {
         });
     }
 
+    fn session(&self) -> io::Result<Option<super::tls::Session>> {
+        self.tls.as_ref().map(Tls::session).transpose()
+    }
+
     fn turn_away(&self, stream: &TcpStream) {
         self.metrics.connection_refused(self.name);
-        let _ = stream.try_write(FULL); // a fresh socket's buffer is empty: it fits, or the peer is gone
+        if self.tls.is_none() {
+            let _ = stream.try_write(FULL); // a fresh socket's buffer is empty: it fits, or the peer is gone
+        }
     }
 }
 

@@ -1,25 +1,19 @@
-//! One accepted TCP stream with its counters, and the handle by which others see it and cut it.
+//! What is counted of an accepted TCP stream, and the handle by which others see it and cut it.
 
 use std::{
     fmt,
-    io::{self, Read as _},
     net::{Shutdown, SocketAddr},
-    pin::Pin,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 
-use super::{registry::Membership, stall::Writing};
+use super::stall::Writing;
 
 /// A TCP connection of this process, unique while the process lives. For logs; not a secret and not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +70,20 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            started: Instant::now(),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            blocked_at_ms: AtomicU64::new(0),
+            cut: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.get().is_some()
+    }
+
     pub(super) fn writing(&self) -> Writing {
         let blocked_since = match self.blocked_at_ms.load(Relaxed) {
             0 => None,
@@ -84,13 +92,17 @@ impl Meter {
         Writing { bytes_out: self.bytes_out.load(Relaxed), blocked_since }
     }
 
-    fn blocked(&self) {
+    pub(super) fn blocked(&self) {
         let at = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
         // Only the first wait counts: a write that is polled again and again without progress is one wait.
         let _ = self.blocked_at_ms.compare_exchange(0, at, Relaxed, Relaxed);
     }
 
-    fn wrote(&self, bytes: usize) {
+    pub(super) fn read(&self, bytes: usize) {
+        self.bytes_in.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
         self.bytes_out.fetch_add(bytes as u64, Relaxed);
         self.blocked_at_ms.store(0, Relaxed);
     }
@@ -107,6 +119,10 @@ pub struct ConnectionHandle {
 }
 
 impl ConnectionHandle {
+    pub(super) fn new(id: ConnectionId, peer: SocketAddr, meter: &Arc<Meter>, stream: &Arc<TcpStream>) -> Self {
+        Self { id, peer, meter: Arc::clone(meter), stream: Arc::downgrade(stream) }
+    }
+
     /// Which connection.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
@@ -170,176 +186,5 @@ impl ConnectionHandle {
 impl fmt::Debug for ConnectionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConnectionHandle({} of {})", self.id, self.peer)
-    }
-}
-
-/// The stream that HTTP is spoken on: it counts, and a cut reaches it while it waits.
-#[derive(Debug)]
-pub struct GuardedStream {
-    stream: Arc<TcpStream>,
-    meter: Arc<Meter>,
-    /// Given back when the stream is dropped, wherever it was moved to by then.
-    _membership: Membership,
-}
-
-impl GuardedStream {
-    /// Wraps an accepted stream; `enrol` registers its handle and returns the membership that the stream carries.
-    pub(super) fn new(
-        stream: TcpStream,
-        id: ConnectionId,
-        peer: SocketAddr,
-        enrol: impl FnOnce(ConnectionHandle) -> Membership,
-    ) -> (Self, ConnectionHandle) {
-        let stream = Arc::new(stream);
-        let meter = Arc::new(Meter {
-            started: Instant::now(),
-            bytes_in: AtomicU64::new(0),
-            bytes_out: AtomicU64::new(0),
-            blocked_at_ms: AtomicU64::new(0),
-            cut: OnceLock::new(),
-        });
-        let handle = ConnectionHandle { id, peer, meter: Arc::clone(&meter), stream: Arc::downgrade(&stream) };
-        (Self { stream, meter, _membership: enrol(handle.clone()) }, handle)
-    }
-
-    /// Waits until there may be something to read, or the end.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
-    }
-
-    /// Waits until the peer may take something, or the end.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.stream.writable().await
-    }
-
-    /// Reads what is there: for owners who share a stream between a reader and a writer.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if nothing is, else what the system says.
-    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.check_uncut()?;
-        let socket = SockRef::from(&*self.stream);
-        let mut bytes = 0;
-        let read = self.stream.try_io(Interest::READABLE, || {
-            bytes = (&*socket).read(buffer)?;
-            // Fewer bytes than asked for: that was all. Saying so here spares the call that would find nothing.
-            if bytes > 0 && bytes < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        match read {
-            Err(error) if bytes == 0 => Err(error),
-            Ok(()) | Err(_) => {
-                self.meter.bytes_in.fetch_add(bytes as u64, Relaxed);
-                Ok(bytes)
-            }
-        }
-    }
-
-    /// Writes as much as the system takes at once.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if it takes nothing (the peer's time runs from then on), else what the system says.
-    pub fn try_write_vectored(&self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.check_uncut()?;
-        match self.stream.try_write_vectored(slices) {
-            Ok(bytes) => {
-                self.meter.wrote(bytes);
-                Ok(bytes)
-            }
-            Err(error) => {
-                if error.kind() == io::ErrorKind::WouldBlock {
-                    self.meter.blocked();
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Nothing more will be written: the peer reads an end behind what was.
-    pub fn finish(&self) {
-        let _ = SockRef::from(&*self.stream).shutdown(Shutdown::Write); // fails only if the peer was quicker
-    }
-
-    fn check_uncut(&self) -> io::Result<()> {
-        if self.meter.cut.get().is_some() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
-    }
-
-    fn poll_written(
-        &self,
-        cx: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            if self.meter.cut.get().is_some() {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
-            let Poll::Ready(ready) = self.stream.poll_write_ready(cx) else {
-                self.meter.blocked();
-                return Poll::Pending;
-            };
-            ready?;
-            match write(&self.stream) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(bytes) => {
-                    self.meter.wrote(bytes);
-                    return Poll::Ready(Ok(bytes));
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-}
-
-impl AsyncRead for GuardedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            if self.meter.cut.get().is_some() {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buffer.initialize_unfilled()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(bytes) => {
-                    buffer.advance(bytes);
-                    self.meter.bytes_in.fetch_add(bytes as u64, Relaxed);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for GuardedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_written(cx, |stream| stream.try_write(bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_written(cx, |stream| stream.try_write_vectored(slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(())) // nothing is kept here
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()), // the peer was quicker
-            result => result,
-        })
     }
 }

@@ -5,7 +5,7 @@
 //! cuts peers that block writing too long ([`stall`]); the kernel cuts peers that are gone (`TCP_USER_TIMEOUT`); the number of
 //! connections, the size and time of a request's head, and the time of its body are limited.
 //!
-//! What it is not: TLS (a proxy's work), HTTP/2, routing.
+//! With a certificate it speaks TLS beneath HTTP (`tls.rs`). What it is not: HTTP/2, routing.
 
 mod accept;
 mod body;
@@ -13,13 +13,17 @@ mod connection;
 mod http1;
 mod registry;
 mod stall;
+mod stream;
+mod tls;
 
 use std::{io, net::SocketAddr, time::Duration};
 
 pub use accept::{Listener, Serving};
 pub use body::{BodyError, TimedBody};
-pub use connection::{ConnectionHandle, ConnectionId, CutReason, GuardedStream};
+pub use connection::{ConnectionHandle, ConnectionId, CutReason};
 pub use stall::StallRules;
+pub use stream::GuardedStream;
+pub use tls::{Tls, TlsError};
 
 /// The bounds of one listener.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use crate::{
         Doors, admin_routes,
         pages::{self, Whereabouts},
     },
-    listener::{ListenError, Listener, Serving},
+    listener::{ListenError, Listener, Serving, Tls, TlsError},
     metrics::Metrics,
     redis_link::BadRedis,
     store::{mongodb::BadMongo, postgres::BadPostgres},
@@ -122,6 +122,9 @@ pub enum StartError {
     /// A port is not to be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate or its key is of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The auth service's address is of no use.
     #[error(transparent)]
     AuthService(#[from] BadServiceAddress),
@@ -170,9 +173,10 @@ impl Server {
     /// [`StartError`].
     pub async fn start_beside(config: Config, memory: &SharedMemory) -> Result<Self, StartError> {
         // Ports first: a server that cannot listen must not enter itself anywhere.
+        let tls = config.tls.as_ref().map(|files| Tls::load(&files.certificate, &files.key)).transpose()?;
         let mut listeners = BTreeMap::new();
         for (name, address) in std::iter::once((SOCKET, config.listen)).chain(config.listeners.clone()) {
-            listeners.insert(name, open(name, address, &config)?);
+            listeners.insert(name, open(name, address, &config)?.encrypted(tls.clone()));
         }
         let admin = config.admin.map(|admin| Listener::open("admin", admin, config.connections.clone())).transpose()?;
         let metrics = Metrics::new();

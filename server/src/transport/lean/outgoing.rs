@@ -286,5 +286,5 @@ pub(super) fn write(outbox: &mut Outbox, stream: &GuardedStream) -> io::Result<(
         let bytes = stream.try_write_vectored(&slices[..count])?;
         outbox.wrote(bytes);
     }
-    Ok(())
+    stream.try_flush()
 }

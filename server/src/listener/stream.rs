@@ -1,0 +1,212 @@
+//! The stream that HTTP is spoken on, and WebSocket after it: it counts, a cut reaches it while it waits, and what passes may be encrypted.
+
+use std::{
+    io::{self, IoSlice, Read as _},
+    net::{Shutdown, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    net::TcpStream,
+};
+
+use super::{
+    ConnectionHandle, ConnectionId,
+    connection::Meter,
+    registry::Membership,
+    tls::{Raw, Session},
+};
+
+/// One accepted stream.
+#[derive(Debug)]
+pub struct GuardedStream {
+    counted: Counted,
+    /// `None`: nothing is encrypted.
+    tls: Option<Box<Session>>,
+    /// Given back when the stream is dropped, wherever it was moved to by then.
+    _membership: Membership,
+}
+
+/// The bytes as the system carries them.
+#[derive(Debug)]
+struct Counted {
+    stream: Arc<TcpStream>,
+    meter: Arc<Meter>,
+}
+
+impl GuardedStream {
+    /// Wraps an accepted stream; `enrol` registers its handle and returns the membership that the stream carries.
+    pub(super) fn new(
+        stream: TcpStream,
+        tls: Option<Session>,
+        id: ConnectionId,
+        peer: SocketAddr,
+        enrol: impl FnOnce(ConnectionHandle) -> Membership,
+    ) -> (Self, ConnectionHandle) {
+        let (stream, meter) = (Arc::new(stream), Meter::new());
+        let handle = ConnectionHandle::new(id, peer, &meter, &stream);
+        let counted = Counted { stream, meter };
+        (Self { counted, tls: tls.map(Box::new), _membership: enrol(handle.clone()) }, handle)
+    }
+
+    /// Waits until there may be something to read, or the end. Read until [`io::ErrorKind::WouldBlock`] before: what is decrypted already
+    /// rings no bell.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.counted.stream.readable().await
+    }
+
+    /// Waits until the peer may take something, or the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.counted.stream.writable().await
+    }
+
+    /// Reads what is there: for owners who share a stream between a reader and a writer.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if nothing is, else what the system or TLS says.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.tls {
+            None => self.counted.receive(buffer),
+            Some(tls) => tls.read(&self.counted, buffer),
+        }
+    }
+
+    /// Writes as much as the system takes at once. With TLS some of it may still wait, until [`try_flush`](Self::try_flush) has sent it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if it takes nothing (the peer's time runs from then on), else what the system says.
+    pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &self.tls {
+            None => self.counted.send_vectored(slices),
+            Some(tls) => tls.write(&self.counted, slices),
+        }
+    }
+
+    /// Sends what waits between the writer and the system, if anything does.
+    ///
+    /// # Errors
+    /// As [`try_write_vectored`](Self::try_write_vectored).
+    pub fn try_flush(&self) -> io::Result<()> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.flush(&self.counted))
+    }
+
+    /// Nothing more will be written: the peer reads an end behind what was.
+    pub fn finish(&self) {
+        if let Some(tls) = &self.tls {
+            let _ = tls.finish(&self.counted); // a peer that does not take it sees an end without a word
+        }
+        let _ = SockRef::from(&*self.counted.stream).shutdown(Shutdown::Write); // fails only if the peer was quicker
+    }
+
+    /// Does what would block as soon as it would not.
+    fn poll<T>(&self, cx: &mut Context<'_>, write: impl Fn(&Self) -> io::Result<T>) -> Poll<io::Result<T>> {
+        loop {
+            match write(self) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+            ready!(self.counted.stream.poll_write_ready(cx))?;
+        }
+    }
+}
+
+impl Counted {
+    fn check_uncut(&self) -> io::Result<()> {
+        if self.meter.is_cut() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
+    fn sent(&self, sent: io::Result<usize>) -> io::Result<usize> {
+        match &sent {
+            Ok(bytes) => self.meter.wrote(*bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.meter.blocked(),
+            Err(_) => {}
+        }
+        sent
+    }
+
+    fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.check_uncut()?;
+        self.sent(self.stream.try_write_vectored(slices))
+    }
+}
+
+impl Raw for Counted {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check_uncut()?;
+        let socket = SockRef::from(&*self.stream);
+        let mut bytes = 0;
+        let read = self.stream.try_io(Interest::READABLE, || {
+            bytes = (&*socket).read(buffer)?;
+            // Fewer bytes than asked for: that was all. Saying so here spares the call that would find nothing.
+            if bytes > 0 && bytes < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match read {
+            Err(error) if bytes == 0 => Err(error),
+            Ok(()) | Err(_) => {
+                self.meter.read(bytes);
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.check_uncut()?;
+        self.sent(self.stream.try_write(bytes))
+    }
+}
+
+impl AsyncRead for GuardedStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.tls.is_none() {
+                ready!(self.counted.stream.poll_read_ready(cx))?;
+            }
+            match self.try_read(buffer.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(bytes) => {
+                    buffer.advance(bytes);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            ready!(self.counted.stream.poll_read_ready(cx))?;
+        }
+    }
+}
+
+impl AsyncWrite for GuardedStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(cx, |stream| stream.try_write_vectored(&[IoSlice::new(bytes)]))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(cx, |stream| stream.try_write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(cx, Self::try_flush)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.finish();
+        Poll::Ready(Ok(()))
+    }
+}
