@@ -19,6 +19,8 @@
 mod answer;
 mod clock;
 mod flusher;
+#[cfg(test)]
+mod fuzz;
 mod heart;
 mod life;
 mod line;
