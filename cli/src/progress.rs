@@ -5,6 +5,7 @@ use std::time::Duration;
 use chatwright_conformance::{
     outcome::{CaseReport, Verdict},
     run::Observer,
+    wrong::{KillRow, Watcher},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -44,6 +45,51 @@ impl Observer for Cases {
             Verdict::Pass | Verdict::NonStrict | Verdict::KnownFailure | Verdict::NotRun => {}
         }
         self.bar.inc(1);
+    }
+}
+
+/// A bar over the wrong servers of a self-test, and over what they are made of.
+pub(crate) struct WrongServers {
+    bar: ProgressBar,
+}
+
+impl WrongServers {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {bar:32} {pos}/{len} servers, {elapsed}  {wide_msg}")
+                .expect("a constant template"),
+        );
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar }
+    }
+
+    pub(crate) fn close(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Watcher for WrongServers {
+    fn planned(&self, bases: usize, servers: usize) {
+        self.bar.inc_length((bases + servers) as u64);
+    }
+
+    fn base(&self, name: &str, played: Result<Duration, &str>) {
+        if let Err(why) = played {
+            self.bar.println(format!("{name}: {why}"));
+        }
+        self.bar.set_message(name.to_owned());
+        self.bar.inc(1);
+    }
+
+    fn judged(&self, row: &KillRow) {
+        if !row.is_caught() {
+            self.bar.println(format!("not noticed, attempt {}: {}", row.attempts, row.name));
+        }
+        self.bar.set_message(row.name.clone());
+        if row.attempts == 1 {
+            self.bar.inc(1);
+        }
     }
 }
 

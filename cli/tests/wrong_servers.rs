@@ -2,21 +2,23 @@
 
 #![expect(clippy::print_stderr, reason = "what is not run is said aloud")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use chatwright_conformance::{
     fixtures::Fixtures,
     run::{NoObserver, RunConfig, run},
     suite::Suite,
-    target::{StartOptions, Target, TargetFile},
-    wrong::{Bases, Judging, KillRow, KillTable, KillVerdict, WrongServer, judge_wrong_servers},
+    target::{BackendName, StartOptions, Target, TargetFile},
+    wrong::{Bases, Judging, KillRow, KillTable, NoWatcher, OTHERS_MAX, Provider, WrongServer, judge_wrong_servers},
 };
+use chatwright_simulator::backends::{Backends, Durability, Images};
 
-/// They mostly wait for deadlines and for each other's starts, so several at a time keep two cores busy. What fails while the judge is
-/// late is played again, and who is not caught in the crowd is judged again alone.
+/// They mostly wait for deadlines and for each other's starts, so several at a time keep two cores busy.
 const AT_ONCE: usize = 8;
-/// Cases of other clauses beside those that are meant for a server: enough to see that the rest still works.
-const OTHERS_MAX: usize = 24;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
@@ -26,22 +28,39 @@ fn fixtures() -> PathBuf {
 async fn node_is_there() -> bool {
     let file = TargetFile::load(&fixtures().join("targets/rooms-node/target.toml")).expect("it is well written");
     let Err(why) = Target::prepare(&file).await else { return true };
-    let required = std::env::var("CHATWRIGHT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
-    assert!(!required, "Node is required: {why}");
+    assert!(!everything_is_required(), "Node is required: {why}");
     eprintln!("NOT RUN: the wrong servers need Node: {why}");
     false
 }
 
-/// Those that need nothing but instances.
-fn playable() -> Vec<WrongServer> {
-    let all = WrongServer::load_all(&fixtures().join("wrong")).expect("they are well written");
-    all.into_iter().filter(|server| server.needs.iter().all(|need| need.starts_with("instances="))).collect()
+/// Whether what cannot be run is a failure.
+fn everything_is_required() -> bool {
+    std::env::var("CHATWRIGHT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1")
 }
 
-/// Judges these, so many at once.
-async fn judged(servers: &[WrongServer], at_once: usize) -> KillTable {
+/// Who starts backends in containers, where that can be done.
+async fn provider() -> Option<Arc<dyn Provider>> {
+    let images = Images::named_by(|variable| std::env::var(variable).ok());
+    match Backends::start(&BTreeSet::from([BackendName::Redis]), &images, Durability::Volatile).await {
+        Ok(redis) => {
+            redis.stop().await;
+            Some(Arc::new(images))
+        }
+        Err(why) => {
+            assert!(!everything_is_required(), "backends are required: {why}");
+            eprintln!("NOT RUN: the wrong servers that need backends: {why}");
+            None
+        }
+    }
+}
+
+fn servers() -> Vec<WrongServer> {
+    WrongServer::load_all(&fixtures().join("wrong")).expect("they are well written")
+}
+
+async fn judged(servers: &[WrongServer], provider: Option<Arc<dyn Provider>>) -> KillTable {
     let suite = Suite::load(&Fixtures::Folder(fixtures())).expect("the fixtures are well written");
-    let judging = Judging { start: StartOptions::default(), at_once, others_max: Some(OTHERS_MAX) };
+    let judging = Judging { start: StartOptions::default(), at_once: AT_ONCE, others_max: Some(OTHERS_MAX), provider };
     let chatwright = Some(PathBuf::from(env!("CARGO_BIN_EXE_chatwright")));
     let bases = Bases { targets: fixtures().join("targets"), chatwright };
     let play = |target: Target, filter: Vec<String>| async {
@@ -50,7 +69,7 @@ async fn judged(servers: &[WrongServer], at_once: usize) -> KillTable {
         drop(target);
         report.map_err(|e| e.to_string())
     };
-    judge_wrong_servers(servers, &bases, &judging, play).await
+    judge_wrong_servers(servers, &bases, &judging, &NoWatcher, play).await
 }
 
 fn tell(row: &KillRow) -> String {
@@ -67,21 +86,12 @@ async fn each_wrong_server_is_caught_by_the_cases_meant_for_it() {
     if !node_is_there().await {
         return;
     }
-    let servers = playable();
+    let provider = provider().await;
+    let mut servers = servers();
+    servers.retain(|server| provider.is_some() || server.backends().is_empty());
     assert!(servers.len() > 300, "only {} wrong servers", servers.len());
-    let not_caught = |row: &&KillRow| row.verdict != KillVerdict::Caught || !row.unused_rules.is_empty();
-    let mut left = servers.clone();
-    let mut wrong = Vec::new();
-    // Their neighbours make clocks late: who is not caught in the crowd is judged again alone.
-    for at_once in [AT_ONCE, 1, 1] {
-        let table = judged(&left, at_once).await;
-        let names: Vec<_> = table.rows.iter().filter(not_caught).map(|row| row.name.clone()).collect();
-        wrong = table.rows.iter().filter(not_caught).map(tell).collect();
-        left.retain(|server| names.contains(&server.name));
-        if left.is_empty() {
-            break;
-        }
-    }
+    let table = judged(&servers, provider).await;
+    let wrong: Vec<String> = table.rows.iter().filter(|row| !row.is_caught()).map(tell).collect();
     assert!(
         wrong.is_empty(),
         "{} of {} wrong servers are not caught:\n{}",
@@ -94,7 +104,7 @@ async fn each_wrong_server_is_caught_by_the_cases_meant_for_it() {
 #[test]
 fn each_wrong_server_breaks_a_clause_that_exists_and_names_cases_that_exist() {
     let suite = Suite::load(&Fixtures::Folder(fixtures())).expect("the fixtures are well written");
-    for server in WrongServer::load_all(&fixtures().join("wrong")).expect("they are well written") {
+    for server in servers() {
         assert!(suite.clause(&server.clause).is_some(), "{}: there is no clause {}", server.name, server.clause.0);
         for name in &server.caught_by {
             let case = suite.cases.iter().find(|case| case.name == *name);

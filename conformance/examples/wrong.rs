@@ -1,23 +1,25 @@
 //! Judges the judge from the command line: plays the suite on the servers of `fixtures/wrong` and says which of them were caught.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program, not a library")]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use chatwright_conformance::{
     fixtures::Fixtures,
     run::{NoObserver, RunConfig, run},
     suite::Suite,
     target::{StartOptions, Target},
-    wrong::{Bases, Judging, KillRow, KillVerdict, WrongServer, judge_wrong_servers},
+    wrong::{Bases, Judging, KillRow, KillVerdict, OTHERS_MAX, Watcher, WrongServer, judge_wrong_servers},
 };
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 /// Wrong servers mostly wait; so many at a time leave room for what else runs.
 const AT_ONCE: usize = 4;
 
-/// Cases of other clauses beside those that are meant for a server; `--others all`: every one, and then clones are looked for.
-const OTHERS_MAX: usize = 24;
-
+/// With `--others all` every case is played, and then clones are looked for.
 struct Typed {
     fixtures: PathBuf,
     chatwright: Option<PathBuf>,
@@ -76,10 +78,56 @@ fn globs(names: &[String]) -> Result<GlobSet, String> {
     set.build().map_err(|e| e.to_string())
 }
 
+/// Prints what happens as it happens.
+struct Printer {
+    began: Instant,
+    verbose: bool,
+}
+
+impl Watcher for Printer {
+    fn planned(&self, bases: usize, servers: usize) {
+        println!("{servers} wrong servers, made of {bases} right ones");
+    }
+
+    fn base(&self, name: &str, played: Result<Duration, &str>) {
+        let at = self.began.elapsed();
+        match played {
+            Ok(took) => println!("{at:>8.1?} base {name} in {took:.1?}"),
+            Err(why) => println!("{at:>8.1?} base {name}: {why}"),
+        }
+    }
+
+    fn judged(&self, row: &KillRow) {
+        print!("{:>8.1?} ", self.began.elapsed());
+        show(row, self.verbose);
+    }
+}
+
+fn word(verdict: &KillVerdict) -> &'static str {
+    match verdict {
+        KillVerdict::Caught => "caught",
+        KillVerdict::Missed => "MISSED",
+        KillVerdict::CaughtElsewhere => "CAUGHT ELSEWHERE",
+        KillVerdict::BreaksEverything => "BREAKS EVERYTHING",
+        KillVerdict::Died(_) => "ITS SERVER DIED",
+        KillVerdict::NotTried(_) => "NOT TRIED",
+    }
+}
+
 fn show(row: &KillRow, verbose: bool) {
     let (passed, of) = row.others_passed;
-    println!("{:<18} {} [{}] ({passed}/{of} others pass)", format!("{:?}", row.verdict), row.name, row.clause.0);
-    if row.verdict == KillVerdict::Caught && !verbose && row.unused_rules.is_empty() {
+    println!(
+        "{} {} [{}] ({passed}/{of} others pass; attempt {}, {:.1?})",
+        word(&row.verdict),
+        row.name,
+        row.clause.0,
+        row.attempts,
+        row.elapsed
+    );
+    if let KillVerdict::Died(how) | KillVerdict::NotTried(how) = &row.verdict {
+        println!("    {how}");
+    }
+    if row.is_caught() && !verbose && passed == of {
         return;
     }
     for case in &row.survived {
@@ -110,18 +158,24 @@ async fn judge() -> Result<bool, String> {
         (typed.names.is_empty() || chosen.is_match(&server.name)) && (typed.needs || !asks("backend="))
     });
     let bases = Bases { targets: typed.fixtures.join("targets"), chatwright: typed.chatwright.clone() };
-    let judging = Judging { start: StartOptions::default(), at_once: typed.at_once, others_max: typed.others_max };
+    let judging = Judging {
+        start: StartOptions::default(),
+        at_once: typed.at_once,
+        others_max: typed.others_max,
+        provider: None,
+    };
     let play = |target: Target, filter: Vec<String>| async {
         let config = RunConfig { filter, seed: typed.seed, ..RunConfig::default() };
         let report = run(&suite, &config, &target, &NoObserver).await.map_err(|e| e.to_string());
         drop(target);
         report
     };
-    let table = judge_wrong_servers(&servers, &bases, &judging, play).await;
-    let (mut caught, mut missed) = (0, 0);
-    for row in &table.rows {
-        show(row, typed.verbose);
-        *(if row.verdict == KillVerdict::Caught { &mut caught } else { &mut missed }) += 1;
+    let printer = Printer { began: Instant::now(), verbose: typed.verbose };
+    let table = judge_wrong_servers(&servers, &bases, &judging, &printer, play).await;
+    let caught = table.rows.iter().filter(|row| row.is_caught()).count();
+    let missed = table.rows.len() - caught;
+    for row in table.rows.iter().filter(|row| !row.is_caught()) {
+        show(row, true);
     }
     for clones in &table.clones {
         println!("clones: {}", clones.join(" "));

@@ -4,6 +4,7 @@
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod self_test;
 pub mod terminal;
 mod words;
 

@@ -10,6 +10,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::{
     child::{ChildProcess, Run},
     control::{Action, BoxFuture, Control, ControlError, Done, Subject},
+    deaths::{Death, Deaths},
     file::StopSignal,
     output::Tail,
     ready::Probe,
@@ -66,7 +67,10 @@ pub(super) fn show_output(f: &mut impl std::fmt::Write, lines: &[String]) -> std
 }
 
 struct Slot {
+    /// 1 is the first.
+    number: usize,
     recipe: Recipe,
+    deaths: Deaths,
     /// Held over a whole action, so that two actions on one instance queue up.
     process: AsyncMutex<Option<ChildProcess>>,
     /// Of the process that runs or ran last.
@@ -79,12 +83,16 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// None of them runs yet.
-    pub(super) fn new(recipes: Vec<Recipe>) -> Arc<Self> {
-        let slots = recipes
-            .into_iter()
-            .map(|recipe| Slot { recipe, process: AsyncMutex::default(), tail: Mutex::default() })
-            .collect();
+    /// None of them runs yet. Who ends without having been asked to is noted.
+    pub(super) fn new(recipes: Vec<Recipe>, deaths: &Deaths) -> Arc<Self> {
+        let slot = |(i, recipe)| Slot {
+            number: i + 1,
+            recipe,
+            deaths: deaths.clone(),
+            process: AsyncMutex::default(),
+            tail: Mutex::default(),
+        };
+        let slots = recipes.into_iter().enumerate().map(slot).collect();
         Arc::new(Self { slots })
     }
 
@@ -106,8 +114,10 @@ impl Children {
     /// Kills all at once, without waiting: also while unwinding.
     pub(super) fn kill_all(&self) {
         for slot in &self.slots {
-            if let Ok(mut process) = slot.process.try_lock() {
-                drop(process.take());
+            if let Ok(mut held) = slot.process.try_lock()
+                && let Some(mut process) = held.take()
+            {
+                slot.note_own_end(&mut process);
             }
         }
     }
@@ -131,6 +141,9 @@ impl Slot {
         let mut held = self.process.lock().await;
         if held.as_mut().is_some_and(|process| process.exit_code().is_none()) {
             return Ok(());
+        }
+        if let Some(mut ended) = held.take() {
+            self.note_own_end(&mut ended);
         }
         let fail = |reason, output| Err(StartFailure { reason, output });
         let mut process = match ChildProcess::spawn(&self.recipe.run) {
@@ -181,13 +194,27 @@ impl Slot {
         }
     }
 
+    /// Remembers a process that has ended already, asked by nobody.
+    fn note_own_end(&self, process: &mut ChildProcess) {
+        if let Some(exit_code) = process.exit_code() {
+            self.deaths.note(Death { instance: self.number, exit_code, last_lines: process.tail.lines() });
+        }
+    }
+
+    /// The process, to end it.
+    async fn take(&self) -> Option<ChildProcess> {
+        let mut process = self.process.lock().await.take()?;
+        self.note_own_end(&mut process);
+        Some(process)
+    }
+
     async fn stop(&self) -> Option<i32> {
-        let process = self.process.lock().await.take()?;
+        let process = self.take().await?;
         process.stop(self.recipe.stop_signal, self.recipe.stop_timeout).await
     }
 
     async fn kill(&self) {
-        if let Some(process) = self.process.lock().await.take() {
+        if let Some(process) = self.take().await {
             process.kill().await;
         }
     }

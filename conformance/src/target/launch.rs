@@ -16,6 +16,7 @@ use super::{
     child::Run,
     children::{Children, Recipe, StartFailure},
     control::{Action, Control, Controls, Subject},
+    deaths::Deaths,
     file::{Auth, BackendName, InstanceTemplate, Ready, StartSpec, TargetFile, Transport},
     own::OwnRecipe,
     place::FileError,
@@ -118,10 +119,12 @@ pub(super) async fn start(file: &TargetFile, options: StartOptions) -> Result<Ta
         return Ok(assemble(file, instances, options.control, (tokens, stub), None));
     };
     setup::run(file, spec, &values).await?;
-    let (instances, children) = launch(file, spec, &values, options.instances).await?;
+    let deaths = Deaths::default();
+    let (instances, children) = launch(file, spec, &values, options.instances, &deaths).await?;
     let control = joined(&children, options.control.clone());
     let mut target = assemble(file, instances, Some(control), (tokens, stub), Some(children));
-    target.owns = OwnRecipe::of(file, options);
+    target.owns = OwnRecipe::of(file, options, deaths.clone());
+    target.deaths = deaths;
     Ok(target)
 }
 
@@ -179,6 +182,7 @@ pub(super) fn assemble(
         auth_stub,
         instances,
         processes,
+        deaths: Deaths::default(),
         owns: None,
         ear: None,
         keep: Vec::new(),
@@ -255,6 +259,7 @@ pub(super) async fn launch(
     spec: &StartSpec,
     values: &Values,
     wanted: usize,
+    deaths: &Deaths,
 ) -> Result<(Vec<Instance>, Arc<Children>), TargetError> {
     let templates: Vec<&InstanceTemplate> = match file.instances.as_slice() {
         [one] => std::iter::repeat_n(one, wanted.max(1)).collect(),
@@ -264,7 +269,7 @@ pub(super) async fn launch(
     for _ in 0..PORT_TRIES {
         let (instances, recipes) = plan(file, spec, values, &templates)?;
         refuse_taken(file, &instances).await?;
-        let children = Children::new(recipes);
+        let children = Children::new(recipes, deaths);
         match children.start_all().await {
             Ok(()) => return Ok((instances, children)),
             Err((number, failure)) => {

@@ -6,6 +6,7 @@ mod address;
 mod child;
 mod children;
 mod control;
+mod deaths;
 mod documented;
 mod duration;
 mod ear;
@@ -32,6 +33,7 @@ pub use self::{
     adapt::{Adapt, Ids, SplitEvent},
     address::Address,
     control::{Action, AskError, BoxFuture, Control, ControlError, Controls, Done, Published, Subject},
+    deaths::{Death, Deaths},
     documented::{Documented, Scratch, Wishes},
     duration::{parse_duration, show_duration},
     file::{
@@ -76,6 +78,7 @@ pub struct Target {
     pub auth_stub: Option<AuthStubHandle>,
     instances: Vec<Instance>,
     processes: Option<Arc<children::Children>>,
+    deaths: Deaths,
     /// How an instance is made that a case has to itself.
     owns: Option<own::OwnRecipe>,
     /// What listens for a case that has an instance to itself.
@@ -194,6 +197,12 @@ impl Target {
     #[must_use]
     pub fn process_groups(&self) -> Vec<i32> {
         self.processes.as_ref().map(|processes| processes.groups()).unwrap_or_default()
+    }
+
+    /// Instances that ended although nobody asked them to; to be looked at when the target is gone.
+    #[must_use]
+    pub fn deaths(&self) -> Deaths {
+        self.deaths.clone()
     }
 
     /// Ends everything that it started: asks first, then kills, process groups included. Dropping a target kills at once.

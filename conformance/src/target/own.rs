@@ -8,6 +8,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::{
     Target,
     children::Children,
+    deaths::Deaths,
     documented::{Scratch, Wishes},
     ear::Ear,
     file::{BackendName, Identity, StartSpec, TargetFile},
@@ -20,6 +21,8 @@ pub(super) struct OwnRecipe {
     file: TargetFile,
     spec: StartSpec,
     options: StartOptions,
+    /// Of the target: what dies alone with its case has died as well.
+    deaths: Deaths,
     /// Held by who has a port that is the same for everybody.
     ports: Arc<AsyncMutex<()>>,
 }
@@ -35,12 +38,12 @@ pub enum OwnFailure {
 
 impl OwnRecipe {
     /// `None` where the file has no `[start.documented]`.
-    pub(super) fn of(file: &TargetFile, options: StartOptions) -> Option<Self> {
+    pub(super) fn of(file: &TargetFile, options: StartOptions, deaths: Deaths) -> Option<Self> {
         let start = file.start.as_ref()?;
         let documented = start.documented.as_ref()?;
         let identity = documented.identity.unwrap_or(file.identity);
         let spec = StartSpec { command: documented.command.clone(), env: documented.env.clone(), ..start.clone() };
-        Some(Self { file: TargetFile { identity, ..file.clone() }, spec, options, ports: Arc::default() })
+        Some(Self { file: TargetFile { identity, ..file.clone() }, spec, options, deaths, ports: Arc::default() })
     }
 
     fn stands_on_backends(&self, without: &[String]) -> bool {
@@ -139,12 +142,12 @@ impl OwnRecipe {
             }
         };
         if !wishes.may_fail {
-            return launch::launch(&self.file, spec, values, wishes.instances).await.map_err(told);
+            return launch::launch(&self.file, spec, values, wishes.instances, &self.deaths).await.map_err(told);
         }
         let templates: Vec<_> = self.file.instances.iter().take(1).collect();
         let (instances, recipes) = launch::plan(&self.file, spec, values, &templates).map_err(told)?;
-        let children = Children::new(recipes);
-        // What it came to is for the case to say.
+        // What it came to is for the case to say, its end too.
+        let children = Children::new(recipes, &Deaths::default());
         let _up_or_not = children.start_all().await;
         Ok((instances, children))
     }

@@ -1,6 +1,9 @@
 //! The file of a wrong server, read into types; `fixtures/wrong/README.md` describes it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -116,6 +119,19 @@ pub fn meant(servers: Vec<WrongServer>, globs: &[String]) -> Result<Vec<WrongSer
 }
 
 impl WrongServer {
+    /// Where its defect sits, shortly: `rooms-node: src/events.js`.
+    #[must_use]
+    pub fn planted(&self) -> String {
+        match &self.defect {
+            Defect::Patch { base, edits } => {
+                let files: BTreeSet<String> = edits.iter().map(|edit| edit.file.display().to_string()).collect();
+                format!("{base}: {}", files.into_iter().collect::<Vec<_>>().join(", "))
+            }
+            Defect::Proxy { base, .. } => format!("a proxy before {base}"),
+            Defect::Server(_) => "a small server of its own".to_owned(),
+        }
+    }
+
     /// All wrong servers of a folder, by name.
     ///
     /// # Errors

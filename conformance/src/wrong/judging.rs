@@ -1,31 +1,37 @@
 //! Playing cases on wrong servers and on what they are made of, so that the kill rule has something to weigh.
+//!
+//! Everything is begun at once and waits for its turn: first each base, then the servers that are made of it, as soon as it was played.
+//! Who is not caught in that crowd is judged again alone: neighbours make clocks late.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use futures_util::StreamExt as _;
-use globset::{Glob, GlobSetBuilder};
+use futures_util::future::join_all;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
-    Bases, Defect, WrongServer,
+    Bases, WrongServer,
     kill::{KillRow, KillTable, KillVerdict, clones, empty_run, passed, unproven, weigh},
-    server::Misbehaviour,
-    setting,
+    provide::Provider,
+    sample::{base_key, base_name, instances, sample, spread},
 };
 use crate::{
-    outcome::{CaseReport, RunReport, Verdict},
+    outcome::{RunReport, Verdict},
     report::filter_of,
     target::{StartOptions, Target},
 };
 
-/// A case that takes longer on the base waits for a clock: the others that are sampled are quick ones, where there are enough.
-const QUICK: Duration = Duration::from_millis(400);
+/// On a busy machine a preamble breaks down now and then: so often at most one is tried, after the first time alone.
+const ATTEMPTS_MAX: u32 = 3;
 
-/// On a busy machine a preamble breaks down now and then: who was not caught is tried once more, from the start.
-const ATTEMPTS_MAX: u32 = 2;
+/// Cases of other clauses beside those that are meant for a server. A server that broke more than its clause would break some of a dozen that
+/// are spread over all the others; `None` in [`Judging`] plays each of them.
+pub const OTHERS_MAX: usize = 12;
 
 /// How wrong servers are judged.
 #[derive(Debug, Clone)]
@@ -37,27 +43,61 @@ pub struct Judging {
     /// Beside the cases meant for a wrong server, so many others are played on it, spread over those that pass on its base; `None`:
     /// all of them. A sample shows that the rest still works; clones are looked for only where all are played.
     pub others_max: Option<usize>,
+    /// Starts the backends of those that need some; without it they are *not tried*.
+    pub provider: Option<Arc<dyn Provider>>,
 }
 
 impl Default for Judging {
     fn default() -> Self {
-        Self { start: StartOptions::default(), at_once: 2, others_max: None }
+        Self { start: StartOptions::default(), at_once: 2, others_max: None, provider: None }
     }
+}
+
+/// Is told how the judging goes.
+pub trait Watcher: Send + Sync {
+    /// So many bases and wrong servers will be played.
+    fn planned(&self, bases: usize, servers: usize);
+    /// A base was played, in this time; or the reason why it could not be.
+    fn base(&self, name: &str, played: Result<Duration, &str>);
+    /// What became of a wrong server. One that is not caught may be tried again and told of again.
+    fn judged(&self, row: &KillRow);
+}
+
+/// A watcher that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoWatcher;
+
+impl Watcher for NoWatcher {
+    fn planned(&self, _: usize, _: usize) {}
+    fn base(&self, _: &str, _: Result<Duration, &str>) {}
+    fn judged(&self, _: &KillRow) {}
 }
 
 /// Plays cases on each wrong server, and on their bases. `play` gets a target, and globs of cases (none: all); it plays and stops
 /// the target. What cannot be started is *not tried*.
-pub async fn judge_wrong_servers<P, F>(servers: &[WrongServer], bases: &Bases, judging: &Judging, play: P) -> KillTable
+pub async fn judge_wrong_servers<P, F>(
+    servers: &[WrongServer],
+    bases: &Bases,
+    judging: &Judging,
+    watcher: &dyn Watcher,
+    play: P,
+) -> KillTable
 where
     P: Fn(Target, Vec<String>) -> F,
     F: Future<Output = Result<RunReport, String>>,
 {
-    let judge = Judge { bases, judging, play };
-    let base_runs = judge.bases(servers).await;
-    let rows = servers.iter().map(|server| judge.row(server, base_runs.get(&base_key(server))));
-    let rows: Vec<KillRow> = futures_util::stream::iter(rows).buffered(judging.at_once.max(1)).collect().await;
-    let played =
-        base_runs.values().flatten().flat_map(|run| &run.report.cases).filter(|case| case.verdict != Verdict::NotRun);
+    let places = places(servers);
+    watcher.planned(places.len(), servers.len());
+    let judge = Judge { bases, judging, watcher, play, turns: Semaphore::new(judging.at_once.max(1)), places };
+    let (_, mut rows) = tokio::join!(
+        join_all(judge.places.values().map(|place| judge.base(place))),
+        join_all(servers.iter().map(|server| judge.in_the_crowd(server))),
+    );
+    for (server, row) in servers.iter().zip(&mut rows) {
+        judge.alone(server, row).await;
+    }
+    let runs = judge.places.values().filter_map(|place| place.run.get()?.as_ref().ok());
+    let played = runs.flat_map(|run| &run.report.cases).filter(|case| case.verdict != Verdict::NotRun);
     let played: BTreeSet<&str> = played.map(|case| filter_of(&case.name)).collect();
     let clones = if judging.others_max.is_none() { clones(&rows) } else { Vec::new() };
     KillTable { clones, unproven: unproven(&rows, &played), rows }
@@ -70,10 +110,41 @@ struct BaseRun {
     weak: BTreeSet<String>,
 }
 
+/// A base: something right, of which the wrong servers of a group are made.
+struct Place<'a> {
+    group: Vec<&'a WrongServer>,
+    /// Of those that only differ in their setting, the one of which most are made.
+    largest: String,
+    run: OnceCell<Result<BaseRun, String>>,
+}
+
+fn places(servers: &[WrongServer]) -> BTreeMap<String, Place<'_>> {
+    let mut groups: BTreeMap<String, Vec<&WrongServer>> = BTreeMap::new();
+    for server in servers {
+        groups.entry(base_key(server)).or_default().push(server);
+    }
+    let mut largest: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    for (key, group) in &groups {
+        let place = largest.entry(base_name(group[0])).or_default();
+        if group.len() > place.0 {
+            *place = (group.len(), key.clone());
+        }
+    }
+    let place = |(key, group): (String, Vec<_>)| {
+        let largest = largest[&base_name(group[0])].1.clone();
+        (key, Place { group, largest, run: OnceCell::new() })
+    };
+    groups.into_iter().map(place).collect()
+}
+
 struct Judge<'a, P> {
     bases: &'a Bases,
     judging: &'a Judging,
+    watcher: &'a dyn Watcher,
     play: P,
+    /// Given in the order in which they were asked for.
+    turns: Semaphore,
+    places: BTreeMap<String, Place<'a>>,
 }
 
 impl<P, F> Judge<'_, P>
@@ -81,99 +152,124 @@ where
     P: Fn(Target, Vec<String>) -> F,
     F: Future<Output = Result<RunReport, String>>,
 {
-    /// What happens on each base. Of what only differs in its setting from a base that many servers are made of, just the cases are
-    /// played that its few servers want, and a sample of those that pass on the other.
-    async fn bases(&self, servers: &[WrongServer]) -> BTreeMap<String, Result<BaseRun, String>> {
-        let mut groups: BTreeMap<String, Vec<&WrongServer>> = BTreeMap::new();
-        for server in servers {
-            groups.entry(base_key(server)).or_default().push(server);
-        }
-        let mut largest: BTreeMap<String, (usize, String)> = BTreeMap::new();
-        for (key, group) in &groups {
-            let place = largest.entry(base_name(group[0])).or_default();
-            if group.len() > place.0 {
-                *place = (group.len(), key.clone());
+    /// What happens on a base; played once.
+    async fn base<'p>(&self, place: &'p Place<'_>) -> &'p Result<BaseRun, String> {
+        let whole = self.places.get(&place.largest).filter(|whole| !std::ptr::eq(*whole, place));
+        let names = match whole {
+            Some(whole) => {
+                // Boxed, for it is this function again; it does not go deeper, for the largest is its own.
+                let sibling = Box::pin(whole.run.get_or_init(|| self.played(whole.group[0], Vec::new()))).await;
+                self.of_interest(place, sibling)
             }
-        }
-        let at_once = self.judging.at_once.max(1);
-        let whole = largest.values().filter_map(|(_, key)| Some((key, *groups.get(key)?.first()?)));
-        let whole = whole.map(|(key, server)| async move { (key.clone(), self.base(server, Vec::new()).await) });
-        let mut runs: BTreeMap<_, _> = futures_util::stream::iter(whole).buffer_unordered(at_once).collect().await;
-        let others_max = self.judging.others_max;
-        let rest = groups.iter().filter(|(key, _)| !runs.contains_key(*key)).map(|(key, group)| {
-            let sibling = largest.get(&base_name(group[0])).and_then(|(_, key)| runs.get(key));
-            let mut names: BTreeSet<String> = BTreeSet::new();
-            if let (Some(others_max), Some(Ok(sibling))) = (others_max, sibling) {
-                names.extend(group.iter().flat_map(|server| server.caught_by.iter().cloned()));
-                let passing = sibling.report.cases.iter().filter(|case| passed(case));
-                names.extend(spread(passing, 2 * others_max));
-            }
-            async move { (key.clone(), self.base(group[0], names.into_iter().collect()).await) }
-        });
-        let rest: Vec<_> = rest.collect();
-        let rest: Vec<_> = futures_util::stream::iter(rest).buffer_unordered(at_once).collect().await;
-        runs.extend(rest);
-        runs
+            None => Vec::new(),
+        };
+        place.run.get_or_init(|| self.played(place.group[0], names)).await
     }
 
-    /// What a server is started with.
-    fn start_options(&self, server: &WrongServer) -> StartOptions {
+    /// Of what only differs in its setting from a base that many servers are made of, just the cases are played that its few servers
+    /// want, and a sample of those that pass on the other.
+    fn of_interest(&self, place: &Place<'_>, sibling: &Result<BaseRun, String>) -> Vec<String> {
+        let (Some(others_max), Ok(sibling)) = (self.judging.others_max, sibling) else { return Vec::new() };
+        let mut names: BTreeSet<String> =
+            place.group.iter().flat_map(|server| server.caught_by.iter().cloned()).collect();
+        let passing = sibling.report.cases.iter().filter(|case| passed(case));
+        names.extend(spread(passing, 2 * others_max));
+        names.into_iter().collect()
+    }
+
+    /// What a server is started with, and what has to be kept for as long as it runs.
+    async fn set_up(&self, server: &WrongServer) -> Result<(StartOptions, Option<Box<dyn Any + Send + Sync>>), String> {
         let start = self.judging.start.clone();
-        StartOptions { instances: start.instances.max(instances(server)), ..start }
+        let options = StartOptions { instances: start.instances.max(instances(server)), ..start };
+        let backends = server.backends();
+        if backends.is_empty() {
+            return Ok((options, None));
+        }
+        let provider = self.judging.provider.as_ref().ok_or_else(|| format!("it needs {}", server.needs.join(", ")))?;
+        let provided = provider.provide(&backends).await?;
+        let options = StartOptions { backends: provided.values, control: Some(provided.control), ..options };
+        Ok((options, Some(provided.keep)))
     }
 
-    async fn base(&self, server: &WrongServer, cases: Vec<String>) -> Result<BaseRun, String> {
-        let start =
-            || async { server.start_base(self.bases, self.start_options(server)).await.map_err(|e| e.to_string()) };
-        let report = (self.play)(start().await?, cases).await?;
+    async fn played(&self, server: &WrongServer, cases: Vec<String>) -> Result<BaseRun, String> {
+        let _turn = self.turns.acquire().await;
+        let began = Instant::now();
+        let run = self.played_now(server, cases).await;
+        self.watcher.base(&base_name(server), run.as_ref().map(|_| began.elapsed()).map_err(String::as_str));
+        run
+    }
+
+    async fn played_now(&self, server: &WrongServer, cases: Vec<String>) -> Result<BaseRun, String> {
+        let report = self.played_right(server, cases).await?;
         let mut weak = failed(&report);
         if !weak.is_empty() {
             // A busy machine fails a case now and then; a kill must not be lost to that.
             let again: BTreeSet<String> = weak.iter().map(|name| filter_of(name).to_owned()).collect();
-            let again = (self.play)(start().await?, again.into_iter().collect()).await?;
+            let again = self.played_right(server, again.into_iter().collect()).await?;
             weak = weak.intersection(&failed(&again)).cloned().collect();
         }
         Ok(BaseRun { report, weak })
     }
 
-    async fn row(&self, server: &WrongServer, base: Option<&Result<BaseRun, String>>) -> KillRow {
-        let not_tried = |why: String| KillRow {
-            verdict: KillVerdict::NotTried(why),
-            ..weigh(server, &empty_run(), &BTreeSet::new())
-        };
-        let base = match base {
-            Some(Ok(base)) => base,
-            Some(Err(why)) => return not_tried(format!("its base: {why}")),
-            None => return not_tried("its base was not played".to_owned()),
-        };
-        let globs = match self.judging.others_max {
-            None => server.play.clone(),
-            Some(others_max) => match sample(server, &base.report, others_max) {
-                Ok(names) => names,
-                Err(why) => return not_tried(why),
-            },
-        };
-        let mut row = None;
-        for attempt in 1..=ATTEMPTS_MAX {
-            let tried = match self.attempt(server, base, globs.clone()).await {
-                Ok(tried) => KillRow { attempts: attempt, ..tried },
-                Err(why) => not_tried(why),
-            };
-            let is_caught = tried.verdict == KillVerdict::Caught;
-            row = Some(tried);
-            if is_caught {
-                break;
-            }
-        }
-        row.expect("there is at least one attempt")
+    /// A run on what a server is made of; that must not die.
+    async fn played_right(&self, server: &WrongServer, cases: Vec<String>) -> Result<RunReport, String> {
+        let (options, kept) = self.set_up(server).await?;
+        let mut target = server.start_base(self.bases, options).await.map_err(|e| e.to_string())?;
+        target.keep(kept);
+        let deaths = target.deaths();
+        let report = (self.play)(target, cases).await?;
+        deaths.all().first().map_or(Ok(report), |death| Err(death.to_string()))
     }
 
-    async fn attempt(&self, server: &WrongServer, base: &BaseRun, globs: Vec<String>) -> Result<KillRow, String> {
-        let started = server.start(self.bases, self.start_options(server)).await;
-        let (target, planted) = started.map_err(|e| e.to_string())?;
-        let report = (self.play)(target, globs).await?;
-        Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak) })
+    /// The first time, as soon as its base was played and it has its turn.
+    async fn in_the_crowd(&self, server: &WrongServer) -> KillRow {
+        let Some(place) = self.places.get(&base_key(server)) else {
+            return not_tried(server, "its base was not played".to_owned());
+        };
+        let base = self.base(place).await;
+        let _turn = self.turns.acquire().await;
+        let row = self.row(server, base, 1).await;
+        self.watcher.judged(&row);
+        row
     }
+
+    /// Again, while nothing else is played, if it was not caught. A death needs no second look.
+    async fn alone(&self, server: &WrongServer, row: &mut KillRow) {
+        for attempt in 2..=ATTEMPTS_MAX {
+            let is_known = matches!(row.verdict, KillVerdict::Died(_)) || row.is_caught();
+            let base = self.places.get(&base_key(server)).and_then(|place| place.run.get());
+            let (false, Some(base @ Ok(_))) = (is_known, base) else { return };
+            *row = self.row(server, base, attempt).await;
+            self.watcher.judged(row);
+        }
+    }
+
+    async fn row(&self, server: &WrongServer, base: &Result<BaseRun, String>, attempt: u32) -> KillRow {
+        let began = Instant::now();
+        let tried = match base {
+            Ok(base) => self.attempt(server, base).await,
+            Err(why) => Err(format!("its base: {why}")),
+        };
+        let row = tried.unwrap_or_else(|why| not_tried(server, why));
+        KillRow { attempts: attempt, elapsed: began.elapsed(), ..row }
+    }
+
+    async fn attempt(&self, server: &WrongServer, base: &BaseRun) -> Result<KillRow, String> {
+        let globs = match self.judging.others_max {
+            None => server.play.clone(),
+            Some(others_max) => sample(server, &base.report, others_max)?,
+        };
+        let (options, kept) = self.set_up(server).await?;
+        let (mut target, planted) = server.start(self.bases, options).await.map_err(|e| e.to_string())?;
+        target.keep(kept);
+        let deaths = target.deaths();
+        let report = (self.play)(target, globs).await?;
+        Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak, &deaths.all()) })
+    }
+}
+
+fn not_tried(server: &WrongServer, why: String) -> KillRow {
+    KillRow { verdict: KillVerdict::NotTried(why), ..weigh(server, &empty_run(), &BTreeSet::new(), &[]) }
 }
 
 fn failed(report: &RunReport) -> BTreeSet<String> {
@@ -181,113 +277,69 @@ fn failed(report: &RunReport) -> BTreeSet<String> {
     failed.map(|case| case.name.clone()).collect()
 }
 
-/// The cases meant for a server, and some others that pass on its base, evenly spread over them.
-fn sample(server: &WrongServer, base: &RunReport, others_max: usize) -> Result<Vec<String>, String> {
-    let mut globs = GlobSetBuilder::new();
-    for pattern in &server.play {
-        globs.add(Glob::new(pattern).map_err(|e| format!("`play`: {e}"))?);
-    }
-    let globs = globs.build().map_err(|e| format!("`play`: {e}"))?;
-    let is_other = |case: &&CaseReport| {
-        let name = filter_of(&case.name);
-        let in_play = server.play.is_empty() || globs.is_match(name);
-        in_play
-            && passed(case)
-            && !case.clauses.contains(&server.clause)
-            && !server.caught_by.iter().any(|own| own == name)
-    };
-    let mut names = server.caught_by.clone();
-    names.extend(spread(base.cases.iter().filter(is_other), others_max));
-    Ok(names)
-}
-
-/// So many cases at most, evenly spread over these; quick ones where there are enough.
-fn spread<'c>(cases: impl Iterator<Item = &'c CaseReport>, max: usize) -> Vec<String> {
-    let cases: Vec<&CaseReport> = cases.collect();
-    let names = |bound: Duration| -> BTreeSet<&str> {
-        cases.iter().filter(|case| case.elapsed <= bound).map(|case| filter_of(&case.name)).collect()
-    };
-    let quick = names(QUICK);
-    let chosen = if quick.len() < max { names(Duration::MAX) } else { quick };
-    let step = chosen.len().div_ceil(max.max(1)).max(1);
-    chosen.into_iter().step_by(step).map(str::to_owned).collect()
-}
-
-/// How many instances the cases meant for a server want.
-fn instances(server: &WrongServer) -> usize {
-    let counts = server.needs.iter().filter_map(|need| need.strip_prefix("instances=")?.parse().ok());
-    counts.max().unwrap_or(1)
-}
-
-/// What a server is made of, whatever its setting.
-fn base_name(server: &WrongServer) -> String {
-    match &server.defect {
-        Defect::Patch { base, .. } => format!("patch:{base}"),
-        Defect::Proxy { base, .. } => format!("proxy:{base}"),
-        Defect::Server(_) => "server".to_owned(),
-    }
-}
-
-/// What is right about a wrong server: two with the same key share their base's run.
-fn base_key(server: &WrongServer) -> String {
-    let instances = instances(server);
-    let key = match &server.defect {
-        Defect::Patch { base, edits } => {
-            let setting: Vec<_> = setting(edits).into_iter().map(|edit| (edit.find, edit.replace)).collect();
-            format!("patch:{base}:{setting:?}")
-        }
-        Defect::Proxy { base, .. } => format!("proxy:{base}"),
-        Defect::Server(_) => format!("server:{:?}", Misbehaviour::None),
-    };
-    format!("{key}:{instances}")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    };
+
     use super::*;
     use crate::{
         outcome::Phase,
         wrong::kill::tests::{case, others, server},
     };
 
-    #[test]
-    fn servers_share_a_base_when_they_share_their_setting() {
-        let patched = |edits: &[&str]| {
-            let edits: Vec<String> = edits
-                .iter()
-                .map(|file| format!("[[patch.edit]]\nfile = \"{file}\"\nfind = \"a\"\nreplace = \"b\"\n"))
-                .collect();
-            let text = format!(
-                "title = \"t\"\nclause = \"rooms/5.1\"\ncaught_by = [\"a\"]\n[patch]\nbase = \"n\"\n{}",
-                edits.concat()
-            );
-            base_key(&WrongServer::parse(std::path::Path::new("one.toml"), &text).expect("a good file"))
-        };
-        assert_eq!(patched(&["src/a.js"]), patched(&["src/b.js"]));
-        assert_ne!(patched(&["src/a.js"]), patched(&["src/a.js", "target.toml"]));
-        assert_eq!(patched(&["src/a.js"]), patched(&["target.toml"]), "alone, the setting is the defect");
+    /// Remembers what it was told.
+    #[derive(Default)]
+    struct Diary(Mutex<Vec<String>>);
+
+    impl Watcher for Diary {
+        fn planned(&self, bases: usize, servers: usize) {
+            self.0.lock().expect("no panic").push(format!("{bases} bases, {servers} servers"));
+        }
+        fn base(&self, name: &str, played: Result<Duration, &str>) {
+            self.0.lock().expect("no panic").push(format!("{name}: {}", played.is_ok()));
+        }
+        fn judged(&self, row: &KillRow) {
+            self.0.lock().expect("no panic").push(format!("{}: {:?}, attempt {}", row.name, row.verdict, row.attempts));
+        }
     }
 
-    #[test]
-    fn a_sample_holds_the_meant_cases_and_is_spread_over_the_others() {
-        let mut cases: Vec<_> = (0..10).map(|i| case(&format!("rooms/{i}"), "rooms/1.1", None)).collect();
-        cases.push(case("rooms/a", "rooms/5.1", None));
-        cases.push(case("rooms/b", "rooms/5.1", None));
-        cases.push(case("rooms/c", "rooms/1.1", Some((Phase::Step, "rooms/1.1"))));
-        let names = sample(&server(&["rooms/a"]), &RunReport { cases, ..empty_run() }, 3).expect("good globs");
-        assert_eq!(names, ["rooms/a", "rooms/0", "rooms/4", "rooms/8"]);
+    fn bases() -> Bases {
+        Bases { targets: "nowhere".into(), chatwright: None }
     }
 
     #[tokio::test]
     async fn a_table_is_made_by_playing_on_the_base_and_on_each_wrong_server() {
-        let bases = Bases { targets: "nowhere".into(), chatwright: None };
         let servers = [server(&["a"])];
         let play = |target: Target, _globs: Vec<String>| async move {
             target.stop().await;
             Ok(RunReport { cases: others(), ..empty_run() })
         };
-        let table = judge_wrong_servers(&servers, &bases, &Judging::default(), play).await;
+        let table = judge_wrong_servers(&servers, &bases(), &Judging::default(), &NoWatcher, play).await;
         assert_eq!(table.rows[0].verdict, KillVerdict::Missed);
         assert_eq!(table.unproven, ["x", "y", "z"]);
+    }
+
+    #[tokio::test]
+    async fn who_is_not_caught_in_the_crowd_is_judged_again_alone() {
+        let servers = [server(&["a"])];
+        let (plays, diary) = (AtomicU32::new(0), Diary::default());
+        let play = |target: Target, _globs: Vec<String>| {
+            let play = plays.fetch_add(1, Ordering::SeqCst);
+            async move {
+                target.stop().await;
+                // First the base, which passes; then a try that notices nothing; then one that does.
+                let failed = (play == 2).then_some((Phase::Step, "rooms/5.1"));
+                let mut cases = others();
+                cases.push(case("a", "rooms/5.1", failed));
+                Ok(RunReport { cases, ..empty_run() })
+            }
+        };
+        let table = judge_wrong_servers(&servers, &bases(), &Judging::default(), &diary, play).await;
+        assert_eq!((&table.rows[0].verdict, table.rows[0].attempts), (&KillVerdict::Caught, 2));
+        let expected = ["1 bases, 1 servers", "server: true", "one: Missed, attempt 1", "one: Caught, attempt 2"];
+        assert_eq!(*diary.0.lock().expect("no panic"), expected);
     }
 }

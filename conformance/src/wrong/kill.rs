@@ -1,17 +1,20 @@
 //! The kill rule: a wrong server is caught when the cases meant for it fail at a step that states its clause, while cases of
 //! other clauses still pass. Everything else that can happen has a name of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::WrongServer;
 use crate::{
     outcome::{CaseReport, ClauseId, Phase, RunReport, Verdict},
     report::filter_of,
+    target::Death,
 };
 
 /// What became of a wrong server.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KillVerdict {
     /// Each case that is meant for it killed it.
     Caught,
@@ -21,12 +24,15 @@ pub enum KillVerdict {
     CaughtElsewhere,
     /// So much failed that it proves nothing.
     BreaksEverything,
+    /// Its process ended by itself while it was played: what failed then says nothing about its defect. The text says how it ended,
+    /// with what it printed last.
+    Died(String),
     /// It could not be tried here; the text says why.
     NotTried(String),
 }
 
 /// A case that failed at a step, and the clause of that step.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kill {
     /// The case, with its transport.
     pub case: String,
@@ -34,15 +40,19 @@ pub struct Kill {
     pub clause: ClauseId,
     /// The line of that step.
     pub line: u32,
+    /// The step as it was played.
+    pub step: String,
 }
 
 /// What happened to one wrong server.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KillRow {
     /// Its name.
     pub name: String,
     /// What is wrong with it.
     pub title: String,
+    /// Where the defect sits: in which files of which target, or before it.
+    pub planted: String,
     /// The clause that it breaks.
     pub clause: ClauseId,
     /// The cases meant for it.
@@ -65,10 +75,20 @@ pub struct KillRow {
     pub others_passed: (usize, usize),
     /// Rules of its proxy that nothing ever matched, counted from 1.
     pub unused_rules: Vec<usize>,
+    /// How long it was played, the last time.
+    pub elapsed: Duration,
+}
+
+impl KillRow {
+    /// Whether its defect was noticed. A rule that nothing matched was no defect: then nothing is said about the suite either.
+    #[must_use]
+    pub fn is_caught(&self) -> bool {
+        self.verdict == KillVerdict::Caught && self.unused_rules.is_empty()
+    }
 }
 
 /// What happened to all wrong servers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KillTable {
     /// One row for each, in name order.
     pub rows: Vec<KillRow>,
@@ -85,12 +105,13 @@ pub fn proven_cases(servers: &[WrongServer]) -> BTreeSet<String> {
     servers.iter().flat_map(|server| server.caught_by.iter().cloned()).collect()
 }
 
-/// Weighs the run against one wrong server. `weak` holds the cases that do not pass on its base either.
+/// Weighs the run against one wrong server. `weak` holds the cases that do not pass on its base either, `deaths` what ended meanwhile.
 #[must_use]
-pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>) -> KillRow {
+pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>, deaths: &[Death]) -> KillRow {
     let mut row = KillRow {
         name: server.name.clone(),
         title: server.title.clone(),
+        planted: server.planted(),
         clause: server.clause.clone(),
         caught_by: server.caught_by.clone(),
         verdict: KillVerdict::Missed,
@@ -107,6 +128,7 @@ pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>) 
         broke_down: Vec::new(),
         others_passed: (0, 0),
         unused_rules: Vec::new(),
+        elapsed: Duration::ZERO,
     };
     for case in report.cases.iter().filter(|case| case.verdict != Verdict::NotRun && !weak.contains(&case.name)) {
         if !case.clauses.contains(&server.clause) {
@@ -118,7 +140,12 @@ pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>) 
         }
         match &case.failure {
             Some(failure) if failure.phase != Phase::Preamble => {
-                let kill = Kill { case: case.name.clone(), clause: failure.clause.clone(), line: failure.line };
+                let kill = Kill {
+                    case: case.name.clone(),
+                    clause: failure.clause.clone(),
+                    line: failure.line,
+                    step: failure.step.clone(),
+                };
                 if kill.clause == server.clause { row.kills.push(kill) } else { row.elsewhere.push(kill) }
             }
             Some(_) | None => row.broke_down.push(case.name.clone()),
@@ -127,7 +154,9 @@ pub fn weigh(server: &WrongServer, report: &RunReport, weak: &BTreeSet<String>) 
     let killed: BTreeSet<&str> = row.kills.iter().map(|kill| filter_of(&kill.case)).collect();
     row.survived = server.caught_by.iter().filter(|case| !killed.contains(case.as_str())).cloned().collect();
     let (others, of) = row.others_passed;
-    row.verdict = if row.kills.is_empty() && row.elsewhere.is_empty() && row.broke_down.is_empty() {
+    row.verdict = if let Some(death) = deaths.first() {
+        KillVerdict::Died(death.to_string())
+    } else if row.kills.is_empty() && row.elsewhere.is_empty() && row.broke_down.is_empty() {
         KillVerdict::Missed
     } else if others * 2 <= of {
         KillVerdict::BreaksEverything
@@ -159,11 +188,12 @@ pub(super) fn empty_run() -> RunReport {
     }
 }
 
-/// Groups with the same kills, at their own clauses and elsewhere.
+/// Groups with the same kills, at their own clauses and elsewhere: the same cases fail at the same lines.
 pub(super) fn clones(rows: &[KillRow]) -> Vec<Vec<String>> {
-    let mut groups: BTreeMap<BTreeSet<&str>, Vec<String>> = BTreeMap::new();
+    let mut groups: BTreeMap<BTreeSet<(&str, u32)>, Vec<String>> = BTreeMap::new();
     for row in rows {
-        let kills: BTreeSet<&str> = row.kills.iter().chain(&row.elsewhere).map(|kill| kill.case.as_str()).collect();
+        let kills: BTreeSet<(&str, u32)> =
+            row.kills.iter().chain(&row.elsewhere).map(|kill| (kill.case.as_str(), kill.line)).collect();
         if !kills.is_empty() {
             groups.entry(kills).or_default().push(row.name.clone());
         }
@@ -219,7 +249,7 @@ pub(super) mod tests {
     }
 
     fn judged(caught_by: &[&str], cases: Vec<CaseReport>) -> KillRow {
-        weigh(&server(caught_by), &RunReport { cases, ..empty_run() }, &BTreeSet::new())
+        weigh(&server(caught_by), &RunReport { cases, ..empty_run() }, &BTreeSet::new(), &[])
     }
 
     pub(in crate::wrong) fn others() -> Vec<CaseReport> {
@@ -265,9 +295,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_server_that_died_is_never_caught() {
+        let cases = with(others(), case("a", "rooms/5.1", Some((Phase::Step, "rooms/5.1"))));
+        let death = Death { instance: 1, exit_code: 7, last_lines: vec!["TypeError: x is not a function".to_owned()] };
+        let row = weigh(&server(&["a"]), &RunReport { cases, ..empty_run() }, &BTreeSet::new(), &[death]);
+        let KillVerdict::Died(how) = &row.verdict else { panic!("{row:?}") };
+        assert!(how.contains("exit code 7") && how.contains("TypeError: x is not a function"), "{how}");
+        assert_eq!(row.kills.len(), 1, "what happened is told all the same");
+    }
+
+    #[test]
     fn what_fails_on_the_base_too_says_nothing() {
         let cases = with(others(), case("a", "rooms/5.1", Some((Phase::Step, "rooms/5.1"))));
-        let row = weigh(&server(&["a"]), &RunReport { cases, ..empty_run() }, &BTreeSet::from(["a".to_owned()]));
+        let row = weigh(&server(&["a"]), &RunReport { cases, ..empty_run() }, &BTreeSet::from(["a".to_owned()]), &[]);
         assert_eq!(row.verdict, KillVerdict::Missed);
     }
 

@@ -1,24 +1,27 @@
 //! The judge is judged: servers that are wrong on purpose, one defect each. A case is worth something when it fails on the server
 //! whose defect it is meant for, at the step that states the broken clause, while the rest still passes.
 //!
-//! `file.rs` reads the files of `fixtures/wrong`; `patch.rs`, `proxy/` and `server/` are the three ways to be wrong; `judging.rs`
-//! plays, `kill.rs` weighs what happened.
+//! `file.rs` reads the files of `fixtures/wrong`; `patch.rs`, `proxy/` and `server/` are the three ways to be wrong; `sample.rs`
+//! chooses what is played, `judging.rs` plays, `kill.rs` weighs what happened.
 
 mod file;
 mod frames;
 mod judging;
 mod kill;
 mod patch;
+mod provide;
 mod proxy;
 mod rule;
+mod sample;
 mod server;
 
 use std::{path::PathBuf, sync::Arc};
 
 pub use self::{
     file::{Defect, Edit, WrongServer, meant},
-    judging::{Judging, judge_wrong_servers},
+    judging::{Judging, NoWatcher, OTHERS_MAX, Watcher, judge_wrong_servers},
     kill::{Kill, KillRow, KillTable, KillVerdict, proven_cases, weigh},
+    provide::{Provided, Provider},
     rule::{Act, Direction, Part, Rule, Subject, Transport, Which},
     server::Misbehaviour,
 };

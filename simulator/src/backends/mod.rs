@@ -8,6 +8,7 @@ mod kafka;
 mod mongodb;
 mod owner;
 mod postgresql;
+mod provider;
 mod rabbitmq;
 mod redis;
 mod redis_ask;

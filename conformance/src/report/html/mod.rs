@@ -13,7 +13,7 @@ use super::{
 };
 use crate::outcome::{CaseReport, CheckReport, ClauseId, Failure, Phase, RunReport, Verdict};
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// A text of a step or a packet that is longer is cut: the page has to stay readable, and small enough to mail.
 const TEXT_CHARS_MAX: usize = 1000;
@@ -329,7 +329,7 @@ fn standing_class(standing: Standing) -> &'static str {
 }
 
 /// Words with code between backticks.
-fn prose(text: &str) -> Markup {
+pub(super) fn prose(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {
             @if i % 2 == 1 { code { (part) } } @else { (part) }
