@@ -79,7 +79,7 @@ fn engines() -> impl TypedValueParser<Value = EngineKind> {
     after_help = "Examples:\n  chatwright serve\n  chatwright serve --dialect rooms --dialect direct --port-base 7000\n  chatwright serve --config all.toml\n  chatwright serve --dialect rooms --config rooms.toml --identity open"
 )]
 pub(crate) struct ServeArgs {
-    /// Which dialect to serve; several times for several, left out for all of them
+    /// Which dialect to serve; several times for several, left out for all of them; `echo`: the application with which the protocols are judged
     #[arg(long, value_name = "NAME")]
     pub(crate) dialect: Vec<String>,
     /// A TOML file that configures everything: [rooms.listen], or [listen] when one dialect is served

@@ -14,6 +14,12 @@ static FILES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../fixtures/targets/refere
 /// How reports and replay commands name it.
 pub(crate) const ORIGIN: &str = "reference";
 
+/// What is served beside the dialects, and judged when it is named: the application with which the protocols are judged in depth. Each engine
+/// has a file of its own, because what the ecosystem's fails is known; which one is judged says the variable that chooses the engine.
+pub(crate) const ECHO: &str = "echo";
+const ENGINE_VARIABLE: &str = "SOCKET_IO_ENGINE";
+const OTHER_ENGINE: &str = "socketioxide";
+
 /// What serves load only: as it is served, on slow clocks, so it says nothing that the others do not.
 const LOAD: &str = "load";
 
@@ -33,7 +39,7 @@ impl Reference {
     /// Lays out the files for one dialect: `<dialect>.toml`, everything in memory; `<dialect>-<configuration>.toml`, its further
     /// configurations; and what they name.
     pub(crate) fn lay_out(dialect: &str) -> Result<Self, UseError> {
-        if chatwright_protocol::dialects::by_name(dialect).is_none() {
+        if dialect != ECHO && chatwright_protocol::dialects::by_name(dialect).is_none() {
             return Err(UseError::new(format!(
                 "the reference server speaks no dialect `{dialect}`; it speaks {}",
                 spoken()
@@ -45,7 +51,9 @@ impl Reference {
         let folder = tempfile::Builder::new().prefix("chatwright-").tempdir().map_err(|problem| failed(&problem))?;
         let binary = std::env::current_exe().map_err(|problem| failed(&problem))?;
         write(&FILES, folder.path(), &escaped(&binary)).map_err(|problem| failed(&problem))?;
-        Ok(Self { folder, dialect: dialect.to_owned() })
+        let other = dialect == ECHO && std::env::var(ENGINE_VARIABLE).is_ok_and(|engine| engine == OTHER_ENGINE);
+        let dialect = if other { format!("{ECHO}-{OTHER_ENGINE}") } else { dialect.to_owned() };
+        Ok(Self { folder, dialect })
     }
 
     /// One of its configurations by name, such as `redis`; `None`: everything in memory.
@@ -71,7 +79,7 @@ impl Reference {
             .filter_map(|file| {
                 file.path().file_stem()?.to_str()?.strip_prefix(self.dialect.as_str())?.strip_prefix('-')
             })
-            .filter(|name| *name != LOAD)
+            .filter(|name| ![LOAD, OTHER_ENGINE].contains(name))
             .collect();
         if names.contains(&APART) {
             names.retain(|name| *name != BACKENDS);

@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 mod connection;
 pub mod contract;
+pub mod echo;
 pub mod events;
 pub mod http;
 pub mod listener;
@@ -31,4 +32,5 @@ pub mod transport;
 mod wiring;
 
 pub use config::Config;
+pub use echo::{EchoConfig, EchoServer};
 pub use wiring::{Addresses, Server, SharedMemory, StartError};

@@ -1,6 +1,7 @@
 //! `chatwright serve`: the reference server, from its configuration to its orderly end. Each dialect is a server of its own in this process.
 
 mod announce;
+mod echo;
 mod plan;
 
 use std::{net::SocketAddr, time::Duration};
@@ -30,6 +31,9 @@ struct Served {
 }
 
 pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<Outcome, UseError> {
+    if args.dialect.iter().any(|name| name == echo::NAME) {
+        return echo::run(global, &args).await;
+    }
     let Plan { configs, secret, warnings } = plan::of(&args)?;
     let level = configs.iter().filter_map(|config| config.log_level).max();
     logging::start_server(global, level, configs.iter().all(|config| config.log_json));

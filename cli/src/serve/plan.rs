@@ -83,7 +83,7 @@ fn read(path: &Path) -> Result<String, UseError> {
         .map_err(|problem| UseError::new(format!("failed to read {}: {problem}", path.display())))
 }
 
-fn variables() -> Result<BTreeMap<String, String>, UseError> {
+pub(super) fn variables() -> Result<BTreeMap<String, String>, UseError> {
     let mut variables = match std::fs::read_to_string(ENV_FILE) {
         Ok(text) => parse_env_file(&text).map_err(|problem| UseError::new(format!("{ENV_FILE}: {problem}")))?,
         Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),

@@ -79,12 +79,45 @@ impl Doors {
         S::Future: Send,
     {
         let pages = origin::Pages::new(self.origins.clone(), self.origin_required);
-        Router::new()
-            .route_service(path, engine.clone())
-            .route_service(&format!("{path}/"), engine)
-            .layer(middleware::from_fn_with_state(posting::Posts::default(), posting::one_at_a_time))
-            .layer(middleware::from_fn(opening::checked))
+        let routes = Router::new().route_service(path, engine.clone()).route_service(&format!("{path}/"), engine);
+        checked(routes)
             .layer(middleware::from_fn_with_state(pages, origin::admitted))
             .layer(origin::cors(&self.origins))
     }
+
+    /// A Socket.IO engine below its path and nowhere else, for an application: pages from elsewhere are kept from reading, not from asking.
+    pub(crate) fn application<S>(&self, path: &str, engine: S) -> Router
+    where
+        S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        checked(mounted(path, engine)).layer(origin::cors(&self.origins))
+    }
+
+    /// The same for an engine that checks its requests itself.
+    pub(crate) fn bare<S, R>(&self, path: &str, engine: S) -> Router
+    where
+        S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+        R: axum::response::IntoResponse + 'static,
+    {
+        mounted(path, engine).layer(origin::cors(&self.origins))
+    }
+}
+
+/// An engine at its path, which ends in a slash.
+fn mounted<S, R>(path: &str, engine: S) -> Router
+where
+    S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    R: axum::response::IntoResponse + 'static,
+{
+    Router::new().route_service(&format!("{path}/"), engine)
+}
+
+/// What no engine does by itself.
+fn checked(engine: Router) -> Router {
+    engine
+        .layer(middleware::from_fn_with_state(posting::Posts::default(), posting::one_at_a_time))
+        .layer(middleware::from_fn(opening::checked))
 }

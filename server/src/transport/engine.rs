@@ -69,6 +69,8 @@ pub struct EngineRules {
     pub upgrade_timeout: Duration,
     /// Bytes of one packet, over whatever transport: a text of 4,096 characters, escaped in JSON, and some ids fit many times over.
     pub packet_bytes_max: usize,
+    /// Whether a client may come over WebSocket, or move to it.
+    pub offers_websocket: bool,
     /// Binary attachments of one packet; no dialect here has any, and a stranger's are bounded.
     pub attachments_max: usize,
     /// Events of one client that wait for their turn; more is a flood.
@@ -95,6 +97,7 @@ impl Default for EngineRules {
             connect_timeout: Duration::from_secs(10),
             upgrade_timeout: Duration::from_secs(10),
             packet_bytes_max: 100_000,
+            offers_websocket: true,
             attachments_max: 10,
             events_waiting_max: 8192,
             events_waiting_bytes_max: 4 << 20,

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Shared,
+    Above, Door, Shared, app,
     line::{Inside, Line, Over, Parting},
     packet::Packet,
     session::LeanSink,
@@ -41,21 +41,37 @@ impl fmt::Display for Refused {
 
 /// From the handshake to the end.
 pub(super) async fn live(shared: Arc<Shared>, mut line: Line) {
-    let over = loop {
-        match line.next().await {
-            Some(Step::Enter(auth)) => shared.enter(&mut line, &auth).await,
-            Some(Step::EnterElsewhere(namespace)) => {
-                refuse_namespace(&mut line, &namespace);
-            }
-            Some(Step::Nothing | Step::Pong | Step::Close | Step::Broken(_) | Step::Event { .. } | Step::Leave)
-            | None => {} // not while outside
-        }
-        if let Some(over) = line.over {
-            break over;
-        }
+    let over = match &shared.above {
+        Above::Application(application) => app::converse(application.as_ref(), &mut line).await,
+        Above::Core(door) => visit(&shared, door, &mut line).await,
     };
     tracing::debug!(session = line.session.number(), reason = over.reason.as_str(), "session over");
     part(&shared, line, over).await;
+}
+
+/// A session's life with a chat core.
+async fn visit(shared: &Shared, door: &Door, line: &mut Line) -> Over {
+    loop {
+        match line.next().await {
+            Some(Step::Enter(auth)) => shared.enter(door, line, &auth).await,
+            Some(Step::EnterElsewhere(namespace)) => {
+                refuse_namespace(line, &namespace);
+            }
+            Some(
+                Step::Nothing
+                | Step::Pong
+                | Step::Close
+                | Step::Broken(_)
+                | Step::Event { .. }
+                | Step::Leave
+                | Step::Said(_),
+            )
+            | None => {} // not while outside
+        }
+        if let Some(over) = line.over {
+            return over;
+        }
+    }
 }
 
 /// Refuses a namespace that nobody has. `false`: that was once too often, and the session is over.
@@ -75,10 +91,10 @@ fn refuse(line: &mut Line, head: &str, message: &str) -> bool {
 
 impl Shared {
     /// A CONNECT: verified and counted before it is answered, then driven until the client is out again.
-    async fn enter(&self, line: &mut Line, auth: &Map<String, Value>) {
+    async fn enter(&self, door: &Door, line: &mut Line, auth: &Map<String, Value>) {
         let entry = line.session.knock();
         let id = DeviceId::fresh();
-        let connection = match self.admit(line, auth, id.clone(), entry).await {
+        let connection = match door.admit(line, auth, id.clone(), entry).await {
             Ok(connection) => connection,
             Err(refused) => {
                 refuse(line, "44", &refused.to_string());
@@ -87,7 +103,7 @@ impl Shared {
         };
         line.talk.entered();
         line.session.enter(Packet::of(&format!("40{}", json!({"sid": id.as_str()}))));
-        let reason = connection::drive(&self.core, &connection, &self.metrics, Inside { line, entry }).await;
+        let reason = connection::drive(&door.core, &connection, &self.metrics, Inside { line, entry }).await;
         drop(connection);
         if line.over.is_some() {
             return;
@@ -111,7 +127,9 @@ impl Shared {
             | EndReason::ServerStopping => line.over = Some(Over::by_us(reason)),
         }
     }
+}
 
+impl Door {
     async fn admit(
         &self,
         line: &Line,
@@ -146,7 +164,7 @@ async fn part(shared: &Shared, line: Line, over: Over) {
         let lingers = session.out().part(Some(shared.close.clone()));
         session.mark_if(lingers);
         // Only who is asked to go may find the session once more, to read so: whoever broke it or left has read enough.
-        if matches!(over.reason, EndReason::TokenExpired | EndReason::ServerStopping) {
+        if matches!(over.reason, EndReason::EndAsked | EndReason::TokenExpired | EndReason::ServerStopping) {
             let _ = tokio::time::timeout(GOODBYE_MAX, session.closed()).await;
         }
         session.retire();

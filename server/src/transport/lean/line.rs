@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 use chatwright_protocol::socket_io::Limits;
 
 use super::{
-    Shared,
+    Above, Shared,
     session::{Said, Session, Taken},
     talk::{Step, Talk},
     ws::{self, Heard, Opcode, code},
@@ -19,6 +19,9 @@ use crate::{
 
 /// Bytes read at once, into memory that no idle session keeps.
 const CHUNK_BYTES: usize = 4 * 1024;
+
+/// How deep a client's JSON may nest: as deep as the JSON reader goes, with room for what stands around the arguments.
+const JSON_DEPTH_MAX: usize = 120;
 
 /// A client whose answer to a ping is overdue is read on, because the answer may wait among the rest; after this many reads without it, it
 /// is gone all the same.
@@ -98,9 +101,14 @@ impl Line {
             attachments_max: rules.attachments_max,
             attachment_bytes_max: rules.packet_bytes_max,
             namespace_bytes_max: rules.packet_bytes_max,
+            json_depth_max: JSON_DEPTH_MAX,
             ..Limits::default()
         };
-        Self { session, talk: Talk::new(limits), over: None, wire, overdue_reads: 0 }
+        let talk = match &shared.above {
+            Above::Core(_) => Talk::new(limits),
+            Above::Application(_) => Talk::raw(limits),
+        };
+        Self { session, talk, over: None, wire, overdue_reads: 0 }
     }
 
     /// What the client asks for next; `None` when the session is over. Dropping the future loses nothing.
@@ -131,7 +139,9 @@ impl Line {
                     self.over = Some(Over::by_us(EndReason::ProtocolViolation));
                     return None;
                 }
-                Step::Enter(_) | Step::EnterElsewhere(_) | Step::Event { .. } | Step::Leave => return Some(step),
+                Step::Enter(_) | Step::EnterElsewhere(_) | Step::Event { .. } | Step::Leave | Step::Said(_) => {
+                    return Some(step);
+                }
             }
         }
     }
@@ -270,7 +280,7 @@ impl Inbox for Inside<'_> {
                     }
                 }
                 Step::Leave => return None,
-                Step::Nothing | Step::Pong | Step::Close | Step::Broken(_) | Step::Enter(_) => {} // not while inside
+                Step::Nothing | Step::Pong | Step::Close | Step::Broken(_) | Step::Enter(_) | Step::Said(_) => {} // not while inside
             }
         }
     }

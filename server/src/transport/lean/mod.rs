@@ -13,10 +13,11 @@
 //! An idle session costs no buffer, no timer and no channel. A client that sends faster than its commands are carried out is held back by
 //! not reading; one that reads too slowly fills its queue and is cut, and the listener's watcher cuts those that stopped reading.
 //!
-//! What it is not: a library for others, with rooms and acknowledgements asked of clients. It knows one namespace and sends no attachments,
-//! because no dialect here has any.
+//! What it is not: a library for others, with rooms and acknowledgements asked of clients. For a chat core it knows one namespace and sends no
+//! attachments, because no dialect here has any; an application that wants more (`app.rs`) sees to them itself.
 
 mod answer;
+mod app;
 mod clock;
 mod flusher;
 #[cfg(test)]
@@ -51,8 +52,10 @@ use tokio_util::{
     task::TaskTracker,
 };
 
+pub(crate) use app::{Application, Conversation, Outlet, Prepared};
 pub(super) use packet::Packet;
 pub use service::LeanService;
+pub(crate) use table::fresh_sid;
 
 use super::{EndReason, EngineRules};
 use crate::{auth::Gate, chat::Core, metrics::Metrics};
@@ -67,8 +70,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// What the parts of one engine share.
 struct Shared {
     rules: EngineRules,
-    core: Arc<dyn Core>,
-    gate: Gate,
+    above: Above,
     metrics: Metrics,
     table: Arc<Table>,
     heart: Arc<Heart>,
@@ -84,6 +86,18 @@ struct Shared {
     disconnect: Packet,
 }
 
+/// What the sessions are for.
+enum Above {
+    Core(Door),
+    Application(Arc<dyn Application>),
+}
+
+/// A chat core, and who may come in.
+struct Door {
+    core: Arc<dyn Core>,
+    gate: Gate,
+}
+
 impl Shared {
     fn next_number(&self) -> usize {
         self.numbers.fetch_add(1, Ordering::Relaxed)
@@ -94,7 +108,11 @@ impl Shared {
     }
 
     fn is_stopping(&self) -> bool {
-        self.is_closing.load(Ordering::Acquire) || self.core.registry().stopping().is_cancelled()
+        let stops = match &self.above {
+            Above::Core(Door { core, .. }) => core.registry().stopping().is_cancelled(),
+            Above::Application(_) => false,
+        };
+        stops || self.is_closing.load(Ordering::Acquire)
     }
 
     fn open_packet(&self, sid: &str, upgrades: &[&str]) -> Packet {
@@ -131,12 +149,20 @@ impl Lean {
     /// An engine that hands its connections to the core. Call it inside a tokio runtime.
     #[must_use]
     pub fn new(rules: EngineRules, core: Arc<dyn Core>, gate: Gate, metrics: Metrics) -> Self {
+        Self::of(rules, Above::Core(Door { core, gate }), metrics)
+    }
+
+    /// An engine that hands its sessions to an application. Call it inside a tokio runtime.
+    pub(crate) fn of_application(rules: EngineRules, application: Arc<dyn Application>, metrics: Metrics) -> Self {
+        Self::of(rules, Above::Application(application), metrics)
+    }
+
+    fn of(rules: EngineRules, above: Above, metrics: Metrics) -> Self {
         let shared = Arc::new(Shared {
             table: Table::new(&rules),
             heart: Arc::new(Heart::new(&rules)),
             rules,
-            core,
-            gate,
+            above,
             metrics,
             flushers: Flushers::new(),
             tasks: TaskTracker::new(),

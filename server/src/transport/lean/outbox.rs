@@ -99,7 +99,7 @@ impl Outbox {
             if !payload.is_empty() {
                 payload.push(SEPARATOR as u8);
             }
-            payload.extend_from_slice(packet.text());
+            packet.write_polled(&mut payload);
         }
         self.bytes = 0;
         self.forget_room();

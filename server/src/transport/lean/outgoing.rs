@@ -114,6 +114,17 @@ impl Outgoing {
         Ok(self.mark())
     }
 
+    /// Queues packets that belong together, whatever the client has entered.
+    pub(super) fn say_all(&mut self, packets: &[Packet], bounds: Bounds) -> Result<bool, CannotTake> {
+        if !self.is_open() {
+            return Err(CannotTake::Closed);
+        }
+        for packet in packets {
+            self.outbox.push(packet.clone(), bounds).map_err(|_| CannotTake::Full)?;
+        }
+        Ok(self.mark())
+    }
+
     pub(super) fn enter(&mut self, welcome: Packet) -> bool {
         if !self.is_open() {
             return false;

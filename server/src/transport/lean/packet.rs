@@ -1,6 +1,7 @@
 //! A packet for clients, encoded once: the same bytes serve a WebSocket (with the frame's header) and a poll (without it), and all
 //! members of a room.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
 use super::ws::{self, Opcode};
@@ -8,6 +9,12 @@ use super::ws::{self, Opcode};
 /// Engine.IO's type of a packet for the layer above, and Socket.IO's of an event.
 const MESSAGE: char = '4';
 const EVENT: char = '2';
+
+/// Before an attachment in a poll, which carries it as base64.
+const ATTACHMENT: char = 'b';
+
+/// Of [`Packet::header_bytes`]: it is an attachment.
+const BINARY: u8 = 1 << 7;
 
 /// One Engine.IO text packet. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +49,20 @@ impl Packet {
         Self { frame: Bytes::from(frame), header_bytes: 0 }
     }
 
+    /// An attachment of the packet before.
+    pub(super) fn attachment(bytes: &[u8]) -> Self {
+        let mut packet = Self::framed(Opcode::Binary, bytes.len(), |out| out.extend_from_slice(bytes));
+        packet.header_bytes |= BINARY;
+        packet
+    }
+
     fn in_frame(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        Self::framed(Opcode::Text, length, write)
+    }
+
+    fn framed(opcode: Opcode, length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut out = Vec::with_capacity(length + 10);
-        ws::header(&mut out, Opcode::Text, length);
+        ws::header(&mut out, opcode, length);
         let header_bytes = u8::try_from(out.len()).expect("a header has at most ten bytes");
         write(&mut out);
         debug_assert_eq!(out.len(), length + usize::from(header_bytes), "the header says another length");
@@ -56,9 +74,18 @@ impl Packet {
         &self.frame
     }
 
-    /// As a poll carries it.
+    /// A text as a poll carries it.
     pub(super) fn text(&self) -> &[u8] {
-        &self.frame[usize::from(self.header_bytes)..]
+        &self.frame[usize::from(self.header_bytes & !BINARY)..]
+    }
+
+    /// Writes it as a poll carries it.
+    pub(super) fn write_polled(&self, out: &mut Vec<u8>) {
+        if self.header_bytes & BINARY == 0 {
+            out.extend_from_slice(self.text());
+        } else {
+            out.extend_from_slice(format!("{ATTACHMENT}{}", STANDARD.encode(self.text())).as_bytes());
+        }
     }
 }
 

@@ -35,7 +35,8 @@ pub(super) fn open(shared: &Arc<Shared>, request: &Request<Body>) -> Response {
         return answer::refused(Refused::Full);
     };
     let session = Session::new(Arc::clone(shared), Outgoing::polling(), credentials(request), place);
-    let open = shared.open_packet(session.sid(), &["websocket"]);
+    let upgrades: &[&str] = if shared.rules.offers_websocket { &["websocket"] } else { &[] };
+    let open = shared.open_packet(session.sid(), upgrades);
     shared.table.insert(&session);
     shared.heart.ping_later(&session);
     shared.heart.expect_entry(&session);

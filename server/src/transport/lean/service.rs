@@ -42,6 +42,9 @@ impl LeanService {
             Err(refused) => return answer::refused(refused),
         };
         let sid = match &ask {
+            Ask::OpenWebSocket | Ask::Upgrade(_) if !shared.rules.offers_websocket => {
+                return answer::refused(Refused::UnknownTransport);
+            }
             Ask::OpenPolling | Ask::OpenWebSocket if shared.is_stopping() => return answer::refused(Refused::Full),
             Ask::OpenPolling => return polling::open(&shared, &request),
             Ask::OpenWebSocket => return upgrade::open(&shared, request),

@@ -114,6 +114,13 @@ impl Session {
         self.mark_if(is_new);
     }
 
+    /// Queues packets that belong together, for an application.
+    pub(super) fn say_all(self: &Arc<Self>, packets: &[Packet]) -> Result<(), CannotTake> {
+        let is_new = self.out().say_all(packets, self.shared.bounds())?;
+        self.mark_if(is_new);
+        Ok(())
+    }
+
     /// Queues a packet for the client inside, as whom it entered the `entry`th time.
     pub(super) fn tell(self: &Arc<Self>, entry: u32, packet: &Packet) -> Result<(), CannotTake> {
         let is_new = self.out().tell(entry, packet, self.shared.bounds())?;
@@ -154,6 +161,12 @@ impl Session {
         self.entries.fetch_add(1, Ordering::AcqRel);
         let is_new = self.out().enter(welcome);
         self.mark_if(is_new);
+    }
+
+    /// The application has let him in somewhere: the time to enter counts no more.
+    pub(super) fn settle(&self) {
+        self.is_inside.store(true, Ordering::Release);
+        self.entries.fetch_add(1, Ordering::AcqRel);
     }
 
     /// He is out, and must enter again in time if the session is to live.

@@ -112,7 +112,7 @@ impl Drop for Place {
 }
 
 /// A session id: 122 random bits, in letters that may stand in an address.
-pub(super) fn fresh_sid() -> String {
+pub(crate) fn fresh_sid() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes())
 }
 

@@ -30,6 +30,8 @@ pub(super) enum Step {
     Event { packet: AppPacket, ack: Option<u64> },
     /// To be let out of the namespace.
     Leave,
+    /// Whatever it says, for an application that sees to namespaces itself.
+    Said(Packet),
     /// To end the session.
     Close,
     /// The protocol is broken.
@@ -40,13 +42,20 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Talk {
     decoder: Decoder,
+    /// Packets are handed on as they are.
+    is_raw: bool,
     is_inside: bool,
     refusals: u32,
 }
 
 impl Talk {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { decoder: Decoder::new(limits), is_inside: false, refusals: 0 }
+        Self { decoder: Decoder::new(limits), is_raw: false, is_inside: false, refusals: 0 }
+    }
+
+    /// With an application that sees to namespaces itself.
+    pub(super) fn raw(limits: Limits) -> Self {
+        Self { is_raw: true, ..Self::new(limits) }
     }
 
     /// A text packet.
@@ -91,6 +100,9 @@ impl Talk {
     }
 
     fn packet(&mut self, packet: Packet) -> Step {
+        if self.is_raw {
+            return Step::Said(packet);
+        }
         let is_main = packet.namespace == MAIN_NAMESPACE;
         match packet.body {
             Body::Connect(_) if !is_main => Step::EnterElsewhere(packet.namespace),
@@ -219,7 +231,7 @@ mod tests {
                         is_inside = false;
                     }
                     Step::Nothing | Step::Pong | Step::EnterElsewhere(_) => {}
-                    Step::Close | Step::Broken(_) => break,
+                    Step::Close | Step::Broken(_) | Step::Said(_) => break,
                 }
             }
         }

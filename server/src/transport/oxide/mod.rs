@@ -14,12 +14,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler as _};
 
+pub(crate) use service::Elsewhere;
 pub use service::OxideService;
 
 use super::EngineRules;
 use crate::{auth::Gate, chat::Core, metrics::Metrics};
 use handshake::Door;
-use service::Elsewhere;
 use session::Sessions;
 
 /// The only namespace.

@@ -192,7 +192,7 @@ async fn with_numeric_code(response: Response) -> Response {
 
 /// What the engine answers outside of its path: it is mounted there only, so this is for paths that merely begin alike.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Elsewhere;
+pub(crate) struct Elsewhere;
 
 impl<B> Service<Request<B>> for Elsewhere {
     type Response = http::Response<Empty<Bytes>>;
