@@ -113,7 +113,7 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  chatwright check\n  chatwright check --dialect sessions,direct --transport all\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration."
+    after_help = "Examples:\n  chatwright check\n  chatwright check --dialect sessions,direct --transport all\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --client 'node my-client.js' --transport all\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration."
 )]
 pub(crate) struct CheckArgs {
     /// Which dialects to judge, several or comma-separated; all that the reference speaks if left out (a target file names its own; a URL is `rooms` if left out)
@@ -125,6 +125,9 @@ pub(crate) struct CheckArgs {
     /// The server to judge, already running
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+    /// A client to judge instead of a server: the command that starts it, under the contract of fixtures/clients/README.md
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["target", "url", "dialect"])]
+    pub(crate) client: Option<String>,
     /// With --url: the secret that signs the actors' tokens
     #[arg(long, value_name = "TEXT", requires = "url", env = "CHATWRIGHT_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
@@ -157,7 +160,7 @@ pub(crate) struct CheckArgs {
     pub(crate) explain: Option<String>,
     /// Judge the judge: play the servers of the fixtures that are wrong on purpose, and say how many of their defects were noticed;
     /// --filter means their names, or cases that are meant for them
-    #[arg(long, conflicts_with_all = ["target", "url", "cases", "dialect"])]
+    #[arg(long, conflicts_with_all = ["target", "url", "client", "cases", "dialect"])]
     pub(crate) self_test: bool,
     /// Folder for report.html, report.json and junit.xml
     #[arg(long, value_name = "DIR", default_value = "chatwright-report")]

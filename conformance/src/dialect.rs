@@ -18,6 +18,9 @@ pub enum Carrier {
     /// JSON in WebSocket frames.
     #[serde(rename = "websocket")]
     WebSocket,
+    /// None: what is judged is a client, which comes to the judge.
+    #[serde(rename = "client")]
+    Client,
 }
 
 /// The facts of one dialect.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::{
-    case::{Act, Amount, Case, ConnectOptions, Own, Span, Step, StepAct, Tail, Transport, Value},
+    case::{Act, Amount, Case, ConnectOptions, Own, Serve, Span, Step, StepAct, Tail, Transport, Value},
     dialect::Carrier,
     play::Stage,
     suite::tails,
@@ -165,6 +165,7 @@ fn leaves_transport_open(steps: &[Step]) -> bool {
         StepAct::Actor { does: Act::Connects(options, _) | Act::Tries(options) | Act::Opens(options, _), .. } => {
             is_open(options)
         }
+        StepAct::Actor { does: Act::Serves(Serve::Starts(starting)), .. } => starting.transport.is_none(),
         StepAct::Repeat { steps, .. } | StepAct::Retry { steps, .. } => leaves_transport_open(steps),
         StepAct::Actor { .. }
         | StepAct::Wait(_)
@@ -185,7 +186,11 @@ fn estimate(steps: &[Step], stage: &Stage) -> Duration {
             StepAct::Repeat { from, to, steps, .. } => estimate(steps, stage).saturating_mul(rounds(from, to)),
             StepAct::Retry { steps, .. } => estimate(steps, stage),
             StepAct::Actor { does, .. } => {
-                let quiet = if let Act::Quiet(span, _) = does { length(span, stage) } else { Duration::ZERO };
+                let quiet = if let Act::Quiet(span, _) | Act::Serves(Serve::Unasked(span, _)) = does {
+                    length(span, stage)
+                } else {
+                    Duration::ZERO
+                };
                 let clocks =
                     tails(does).into_iter().filter_map(|tail| tail.within.as_ref()).filter(|span| has_clock(span));
                 quiet + clocks.map(|span| length(span, stage)).max().unwrap_or_default()

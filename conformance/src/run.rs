@@ -28,6 +28,9 @@ const ATTEMPTS_ALONE_MAX: u64 = 3;
 /// So many cases with instances that share nothing are played at once, beside the others: they mostly wait.
 const APART_MAX: usize = 8;
 
+/// So many clients run at once: more of them would make each other late.
+const CLIENTS_MAX: usize = 4;
+
 /// How a run is done.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
@@ -134,6 +137,9 @@ pub async fn run(
     // A dialect without Engine.IO knows one way to connect.
     let is_plain = config.transports.is_empty() || dialect.carrier == Carrier::WebSocket;
     let axis = if is_plain { &[Transport::Websocket][..] } else { &config.transports };
+    // How a client upgrades is for cases that say so.
+    let own: Vec<Transport> = axis.iter().copied().filter(|way| *way != Transport::Upgrade).collect();
+    let axis = if dialect.carrier == Carrier::Client && !own.is_empty() { &own } else { axis };
     let stage = |transport| Stage { target, dialect, transport, seed: config.seed, levels: &levels, documented: false };
     let all: Vec<&Case> = match &config.cases {
         Some(cases) => cases.iter().collect(),
@@ -213,7 +219,7 @@ impl Judge<'_> {
         let (apart, sharing): (Vec<_>, Vec<_>) = playable.into_iter().partition(|one| one.company == Company::Anybody);
         let (alone, together): (Vec<_>, Vec<_>) = sharing.into_iter().partition(|one| one.company == Company::Nobody);
         let ((more, doubtful_apart), (rest, doubtful)) = tokio::join!(self.together(apart, APART_MAX), async {
-            let (mut reports, doubtful) = self.together(together, self.config.parallel.max(1)).await;
+            let (mut reports, doubtful) = self.together(together, self.at_once()).await;
             reports.extend(self.one_by_one(alone).await);
             (reports, doubtful)
         });
@@ -221,6 +227,12 @@ impl Judge<'_> {
         reports.extend(rest);
         reports.extend(self.one_by_one(doubtful.into_iter().chain(doubtful_apart)).await);
         reports
+    }
+
+    /// How many cases are played together. Each has a client of its own, where one is judged: programs that start.
+    fn at_once(&self) -> usize {
+        let wanted = self.config.parallel.max(1);
+        if self.target.is_client() { wanted.min(CLIENTS_MAX) } else { wanted }
     }
 
     /// Plays so many at once; what says nothing, because the judge was late, is given back.

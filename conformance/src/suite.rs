@@ -312,6 +312,7 @@ pub(crate) fn tails(does: &Act) -> Vec<&Tail> {
         | Act::Returns(tail) => vec![tail],
         Act::Expects { group, .. } => group.iter().map(|one| &one.tail).collect(),
         Act::Never(one) | Act::Allows(one) => vec![&one.tail],
+        Act::Serves(serve) => serve.tail().into_iter().collect(),
         Act::Tries(_)
         | Act::Emits { .. }
         | Act::Acknowledges { .. }

@@ -63,6 +63,10 @@ pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Vec<Sources>, UseErr
         let dialect = fixtures::dialect(suite, name)?;
         return Ok(vec![alone(running(url, &dialect.name, args.secret.as_deref())?)]);
     }
+    if let Some(command) = &args.client {
+        let file = TargetFile::for_client(command).map_err(|problem| UseError::new(problem.to_string()))?;
+        return Ok(vec![alone(file)]);
+    }
     if let Some(path) = &args.target {
         let file = TargetFile::load(path).map_err(|problem| UseError::new(problem.to_string()))?;
         fixtures::dialect(suite, &file.dialect)?;

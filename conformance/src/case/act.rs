@@ -2,6 +2,7 @@
 
 use super::{
     ast::ConnectOptions,
+    serve::Serve,
     value::{Expression, Pattern, Payload, Span, Template, TextPattern, Value},
 };
 use crate::outcome::ClauseId;
@@ -89,6 +90,8 @@ pub enum Act {
     ResumesReading,
     /// `returns`.
     Returns(Tail),
+    /// `starts`, `accepts`, `refuses`, `unasked`: for a client that is judged.
+    Serves(Serve),
 }
 
 /// Which event an expectation means.

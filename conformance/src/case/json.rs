@@ -12,6 +12,7 @@ use super::{
     },
     ast::{Asked, Case, ConnectOptions, Own, Step, StepAct},
     json_value::{pattern, payload, template, text_pattern, value},
+    serve::Serve,
     value::Payload,
 };
 
@@ -169,6 +170,26 @@ fn act(of: &Act) -> Json {
         Act::StopsReading => does("stops-reading", Json::Null),
         Act::ResumesReading => does("resumes-reading", Json::Null),
         Act::Returns(end) => judged("returns", Json::Null, end),
+        Act::Serves(of) => serve(of),
+    }
+}
+
+fn serve(of: &Serve) -> Json {
+    let judged = |verb: &str, more: Json, end: &Tail| joined(joined(json!({"do": verb}), more), tail(end));
+    match of {
+        Serve::Starts(of) => json!({
+            "do": "starts",
+            "transport": of.transport.map(|transport| transport.to_string()),
+            "auth": of.auth.as_ref().map(value),
+            "env": pairs(&of.variables),
+        }),
+        Serve::Accepts { pattern: wanted, headers, tail } => {
+            judged("accepts", json!({"request": wanted.as_ref().map(pattern), "headers": pairs(headers)}), tail)
+        }
+        Serve::Refuses { status, pattern: wanted, tail } => {
+            judged("refuses", json!({"status": status, "request": wanted.as_ref().map(pattern)}), tail)
+        }
+        Serve::Unasked(span, tail) => judged("unasked", json!({"for": span.to_string()}), tail),
     }
 }
 

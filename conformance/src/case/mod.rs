@@ -12,11 +12,13 @@ mod parse;
 mod parse_header;
 mod parse_options;
 mod parse_pattern;
+mod parse_serve;
 mod parse_step;
 mod parse_value;
 mod parse_world;
 mod print;
 mod print_value;
+mod serve;
 mod value;
 
 pub use act::{
@@ -30,6 +32,7 @@ pub(crate) use matching::clipped;
 pub use matching::{Bindings, Mismatch, match_pattern, match_text};
 pub(crate) use names::facts;
 pub use parse::{parse_case, parse_steps};
+pub use serve::{Serve, Starting};
 pub use value::{
     Amount, Bounds, Call, Expression, Kind, Path, Pattern, Payload, Piece, Span, SpanTerm, Template, TextPattern,
     TokenCall, Value,

@@ -59,7 +59,7 @@ pub(super) fn nsp(c: &mut Cursor) -> Parsed<String> {
     Ok(c.take(|ch| !ch.is_whitespace()))
 }
 
-fn transport(c: &mut Cursor) -> Parsed<Transport> {
+pub(super) fn transport(c: &mut Cursor) -> Parsed<Transport> {
     for (word, transport) in TRANSPORTS {
         if c.eat_word(word) {
             return Ok(transport);

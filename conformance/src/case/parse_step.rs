@@ -7,6 +7,7 @@ use super::{
     parse::{RESERVED, Source},
     parse_options::{answered, at_option, connect, frame, listener, named, nsp, request},
     parse_pattern::{event_name, event_names, pattern, regex, text_pattern, variable},
+    parse_serve::serve,
     parse_value::{at_function, hex_digits, payload_rest, payload_word, span, value},
     parse_world::integer,
     value::{Call, Pattern, Payload, Value},
@@ -16,7 +17,7 @@ use crate::outcome::ClauseId;
 /// The verbs of an actor, for the error that lists them.
 const VERBS: &str = "`>`, `<`, `<?`, `<*`, `&`, `connects`, `tries`, `opens`, `refused`, `never`, `allow`, `quiet`, `leaves`, \
                      `disconnected`, `upgrades`, `closed`, `sends`, `gets`, `requests`, `answered`, `dials`, `drops`, \
-                     `stops reading`, `resumes reading` or `returns`";
+                     `stops reading`, `resumes reading`, `returns`, `starts`, `accepts`, `refuses` or `unasked`";
 
 pub(super) fn actor_name(c: &mut Cursor) -> Parsed<ActorName> {
     let mark = c.mark();
@@ -55,9 +56,11 @@ pub(super) fn act(source: &Source, c: &mut Cursor, line: u32) -> Parsed<Act> {
     c.blanks();
     match connection_verb(source, c, line, &word)? {
         Some(act) => Ok(act),
-        None => {
-            wire_verb(source, c, &word)?.ok_or_else(|| c.error_at(mark, &format!("expected {VERBS}, found `{word}`")))
-        }
+        None => match serve(source, c, &word)? {
+            Some(serve) => Ok(Act::Serves(serve)),
+            None => wire_verb(source, c, &word)?
+                .ok_or_else(|| c.error_at(mark, &format!("expected {VERBS}, found `{word}`"))),
+        },
     }
 }
 

@@ -226,6 +226,7 @@ impl Display for Act {
             Self::StopsReading => f.write_str("stops reading"),
             Self::ResumesReading => f.write_str("resumes reading"),
             Self::Returns(tail) => write!(f, "returns{tail}"),
+            Self::Serves(serve) => write!(f, "{serve}"),
         }
     }
 }

@@ -8,11 +8,13 @@ use super::{
     Blame, Go, Player, Site, Stop,
     actor::{Actor, Ears, Line},
     got::{Got, What},
+    serve::well_formed,
     want::{Differs, Want},
 };
 use crate::{
     case::{Bindings, ExpectMode, Span, Tail, eval_span},
     datum::Datum,
+    dialect::Carrier,
     outcome::{ClauseId, Level},
     target::show_duration,
     wire::Raw,
@@ -180,7 +182,8 @@ impl<'a> Player<'a> {
 
     pub(super) fn refuse_broken(&self, got: &Got, want: &Want, site: &Site) -> Go {
         let What::Raw(Raw::Broken { protocol, .. }) = &got.what else { return Ok(()) };
-        let tail = Tail { clause: Some(ClauseId((*protocol).to_owned())), ..Tail::default() };
+        let clause = if self.stage.dialect.carrier == Carrier::Client { well_formed(protocol) } else { protocol };
+        let tail = Tail { clause: Some(ClauseId(clause.to_owned())), ..Tail::default() };
         let mut stop = self.failure(
             site,
             Blame {

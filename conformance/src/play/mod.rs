@@ -10,6 +10,7 @@ mod names;
 mod own;
 mod probe;
 mod sending;
+mod serve;
 mod steps;
 mod transcript;
 mod want;
@@ -128,6 +129,7 @@ async fn play_on(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
     };
     player.restore_world().await;
     player.drain();
+    player.note_client_lines();
     let end = match outcome {
         Ok(Ok(())) => Ending::Held,
         Ok(Err(Stop::Failed(failure))) => Ending::Failed(failure),
@@ -170,6 +172,8 @@ struct Player<'a> {
     heard: BTreeMap<String, probe::Heard>,
     /// The auth stub was told what to say to these; `None`: to everybody.
     scripted: BTreeSet<Option<String>>,
+    /// The client that is judged, where it is one.
+    served: Option<serve::Served>,
     /// The line that is being played.
     line: u32,
 }
@@ -214,6 +218,7 @@ impl<'a> Player<'a> {
             disturbed: BTreeMap::new(),
             heard: BTreeMap::new(),
             scripted: BTreeSet::new(),
+            served: None,
             line: 1,
         }
     }

@@ -38,17 +38,15 @@ impl Heard {
 
 impl Player<'_> {
     pub(super) async fn ask(&mut self, asked: &Asked, (says, tail): (&Pattern, &Tail), step: &Step, site: &Site) -> Go {
-        let Some(control) = self.stage.target.control.clone() else {
-            return Err(Stop::Unplayable("nothing here can be asked: chatwright did not start it".to_owned()));
-        };
+        let control = self.stage.target.control.clone();
         let until = Instant::now() + self.patience(tail)?;
         let shown = step.to_string();
         self.recorder.note("", &shown, Some(step.line));
         loop {
-            let (got, why) = match self.look(control.as_ref(), asked).await? {
+            let (got, why) = match self.look(control.as_deref(), asked).await? {
                 Err(reason) => (reason, String::new()),
                 Ok(answer) => {
-                    let datum = Datum::from(answer);
+                    let datum = answer;
                     let mut bound = Bindings::new();
                     match match_pattern(says, &datum, &self.names, &mut bound) {
                         Ok(()) => {
@@ -85,7 +83,17 @@ impl Player<'_> {
     }
 
     /// One look; the inner error is what an answer could not be had for.
-    async fn look(&mut self, control: &dyn Control, asked: &Asked) -> Go<Result<Json, String>> {
+    async fn look(&mut self, control: Option<&dyn Control>, asked: &Asked) -> Go<Result<Datum, String>> {
+        if let (Asked::Ear, Some(served)) = (asked, &self.served) {
+            return Ok(Ok(served.door.heard()));
+        }
+        let Some(control) = control else {
+            return Err(Stop::Unplayable("nothing here can be asked: chatwright did not start it".to_owned()));
+        };
+        self.look_at(control, asked).await.map(|answer| answer.map(Datum::from))
+    }
+
+    async fn look_at(&mut self, control: &dyn Control, asked: &Asked) -> Go<Result<Json, String>> {
         let (name, question) = match asked {
             Asked::Log => {
                 let lines = self.stage.target.instances().iter();

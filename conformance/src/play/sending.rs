@@ -95,6 +95,7 @@ impl Player<'_> {
             | Act::Requests(_)
             | Act::Answered(..)
             | Act::Dials { .. }
+            | Act::Serves(_)
             | Act::Returns(_) => {
                 self.recorder.sent(&actor.key, act, line);
                 hold(actor, does);
@@ -128,7 +129,7 @@ impl Player<'_> {
         let text = |payload: &Payload| eval_text(payload, &self.names).map_err(Stop::Unplayable);
         let bytes = |payload: &Payload| bytes_of(payload, &self.names).map_err(Stop::Unplayable);
         let maybe = |payload: &Option<Payload>| payload.as_ref().map_or(Ok(Vec::new()), bytes);
-        let frame = |opcode, payload| Ready::Frame(Frame::whole(opcode, [0; 4], payload), true);
+        let frame = |opcode, payload| Ready::Frame(Frame::whole(opcode, None, payload), true);
         Ok(match outgoing {
             Outgoing::Packet(payload) => Ready::Packet(self.ears().their_packet(text(payload)?)),
             Outgoing::Binary(payload) => Ready::Binary(bytes(payload)?),

@@ -11,7 +11,7 @@ use super::{
     want::{Kind, Want},
 };
 use crate::{
-    case::{Act, ActorName, ConnectOptions, Expected, Incoming, Step, StepAct, Tail, Value, eval},
+    case::{Act, ActorName, ConnectOptions, Expected, Incoming, Serve, Step, StepAct, Tail, Value, eval},
     datum::Datum,
 };
 
@@ -226,6 +226,10 @@ impl<'a> Player<'a> {
                 self.play_act(each, &Act::Connects(merged.clone(), tail.clone()), step.line, site).await?;
                 self.greet_by_name(&each.key(), site).await
             }
+            (_, Act::Serves(Serve::Starts(starting))) => {
+                let does = Act::Serves(Serve::Starts(starting.with(options)));
+                self.play_act(actor, &does, step.line, site).await
+            }
             ("each", _) => self.play_act(each, does, step.line, site).await,
             ("earlier", _) => {
                 for key in earlier {
@@ -315,6 +319,7 @@ impl<'a> Player<'a> {
                 self.quiet(actor, length, want(Kind::Closed(Vec::new()), tail), site).await
             }
             Act::Never(_) | Act::Allows(_) | Act::AllowsEnd => Ok(()),
+            Act::Serves(serve) => self.serve(actor, serve, (line, &shown), site).await,
             Act::Requests(request) => self.request(actor, request, line),
             Act::Answered(answered, tail) => {
                 self.answered(actor, answered, &want(Kind::Closed(Vec::new()), tail), site).await

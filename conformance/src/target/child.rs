@@ -9,7 +9,7 @@ use nix::{
 };
 use tokio::{
     io::AsyncWriteExt,
-    process::{Child, ChildStdin, Command},
+    process::{Child, ChildStdin, ChildStdout, Command},
 };
 
 use super::{file::StopSignal, output::Tail};
@@ -51,6 +51,15 @@ pub(super) struct ChildProcess {
 impl ChildProcess {
     /// Starts it; its output goes to a tail.
     pub(super) fn spawn(run: &Run) -> io::Result<Self> {
+        let (process, stdout) = Self::spawn_heard(run)?;
+        if let Some(stdout) = stdout {
+            tokio::spawn(process.tail.clone().follow(stdout));
+        }
+        Ok(process)
+    }
+
+    /// Starts it; what it prints on its standard output is for the caller, the rest of its output goes to a tail.
+    pub(super) fn spawn_heard(run: &Run) -> io::Result<(Self, Option<ChildStdout>)> {
         let (program, arguments) = run.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
         // A program with a slash is found from the folder it runs in, which `Command` leaves open.
         let program = if program.contains('/') { run.cwd.join(program) } else { PathBuf::from(program) };
@@ -74,15 +83,13 @@ impl ChildProcess {
             .map(Pid::from_raw)
             .ok_or_else(|| io::Error::other("the process ended at once"))?;
         let tail = Tail::default();
-        if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(tail.clone().follow(stdout));
-        }
+        let stdout = child.stdout.take();
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(tail.clone().follow(stderr));
         }
         let mut process = Self { child, group, warden: None, tail, paused: false };
         process.warden = Some(Self::spawn_warden(group)?);
-        Ok(process)
+        Ok((process, stdout))
     }
 
     fn spawn_warden(group: Pid) -> io::Result<(Child, ChildStdin)> {

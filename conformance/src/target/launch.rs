@@ -15,6 +15,7 @@ use super::{
     address::Address,
     child::Run,
     children::{Children, Recipe, StartFailure},
+    client::ClientRecipe,
     control::{Action, Control, Controls, Subject},
     deaths::Deaths,
     file::{Auth, BackendName, InstanceTemplate, Ready, StartSpec, TargetFile, Transport},
@@ -119,6 +120,12 @@ pub(super) async fn start(file: &TargetFile, options: StartOptions) -> Result<Ta
         return Ok(assemble(file, instances, options.control, (tokens, stub), None));
     };
     setup::run(file, spec, &values).await?;
+    if file.instances.is_empty() {
+        let run = run(file, spec, &values, 1)?;
+        let mut target = assemble(file, Vec::new(), None, (tokens, stub), None);
+        target.client = Some(ClientRecipe::new(run));
+        return Ok(target);
+    }
     let deaths = Deaths::default();
     let (instances, children) = launch(file, spec, &values, options.instances, &deaths).await?;
     let control = joined(&children, options.control.clone());
@@ -183,6 +190,7 @@ pub(super) fn assemble(
         instances,
         processes,
         deaths: Deaths::default(),
+        client: None,
         owns: None,
         ear: None,
         keep: Vec::new(),
@@ -319,12 +327,31 @@ pub(super) fn plan(
     Ok((instances, recipes))
 }
 
+fn filled(file: &TargetFile, key: &str, template: &Template, values: &Values) -> Result<String, TargetError> {
+    let error = |problem| TargetError::File(FileError { key: key.to_owned(), ..FileError::whole(&file.path, problem) });
+    template.fill(values).map_err(error)
+}
+
+/// What is run for the instance of this number.
+fn run(file: &TargetFile, spec: &StartSpec, values: &Values, number: usize) -> Result<Run, TargetError> {
+    let fill = |key: &str, template: &Template| filled(file, key, template, values);
+    Ok(Run {
+        command: spec.command.iter().map(|word| fill("start.command", word)).collect::<Result<_, _>>()?,
+        env: spec
+            .env
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), fill("start.env", value)?)))
+            .collect::<Result<_, TargetError>>()?,
+        without: spec.without.clone(),
+        cwd: match &spec.scratch {
+            Some(scratch) => scratch.lay_out(number, values).map_err(|problem| not_started(file, problem))?,
+            None => spec.cwd.clone(),
+        },
+    })
+}
+
 fn recipe(file: &TargetFile, spec: &StartSpec, values: &Values, instance: &Instance) -> Result<Recipe, TargetError> {
-    let fill = |key: &str, template: &Template| {
-        let error =
-            |problem| TargetError::File(FileError { key: key.to_owned(), ..FileError::whole(&file.path, problem) });
-        template.fill(values).map_err(error)
-    };
+    let fill = |key: &str, template: &Template| filled(file, key, template, values);
     let main = instance.main().to_owned();
     let probe = match &spec.ready {
         Ready::Get(template) => {
@@ -335,21 +362,7 @@ fn recipe(file: &TargetFile, spec: &StartSpec, values: &Values, instance: &Insta
         Ready::Tcp => Probe::Tcp(Address::parse(&main).map_err(|problem| FileError::whole(&file.path, problem))?),
     };
     Ok(Recipe {
-        run: Run {
-            command: spec.command.iter().map(|word| fill("start.command", word)).collect::<Result<_, _>>()?,
-            env: spec
-                .env
-                .iter()
-                .map(|(name, value)| Ok((name.clone(), fill("start.env", value)?)))
-                .collect::<Result<_, TargetError>>()?,
-            without: spec.without.clone(),
-            cwd: match &spec.scratch {
-                Some(scratch) => {
-                    scratch.lay_out(instance.number, values).map_err(|problem| not_started(file, problem))?
-                }
-                None => spec.cwd.clone(),
-            },
-        },
+        run: run(file, spec, values, instance.number)?,
         probe,
         ready_timeout: spec.ready_timeout,
         stop_signal: spec.stop_signal,

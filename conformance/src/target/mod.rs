@@ -5,6 +5,7 @@ mod adapt;
 mod address;
 mod child;
 mod children;
+mod client;
 mod control;
 mod deaths;
 mod documented;
@@ -28,7 +29,6 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use self::place::read_text;
 pub use self::{
     adapt::{Adapt, Ids, SplitEvent},
     address::Address,
@@ -44,6 +44,10 @@ pub use self::{
     own::OwnFailure,
     place::FileError,
     template::Template,
+};
+pub(crate) use self::{
+    client::{ClientProgram, Said},
+    place::read_text,
 };
 use crate::{auth_stub::AuthStubHandle, tokens::TokenMaker};
 
@@ -79,6 +83,8 @@ pub struct Target {
     instances: Vec<Instance>,
     processes: Option<Arc<children::Children>>,
     deaths: Deaths,
+    /// How the client is started that is judged, where it is one.
+    client: Option<client::ClientRecipe>,
     /// How an instance is made that a case has to itself.
     owns: Option<own::OwnRecipe>,
     /// What listens for a case that has an instance to itself.

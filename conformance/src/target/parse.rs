@@ -27,6 +27,8 @@ const SETUP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 const READY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// The documents speak of a forced exit after 5 to 10 s.
 const STOP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// The dialect of programs that connect instead of listening.
+const CLIENT: &str = "client";
 /// More would not fit on one machine.
 const INSTANCES_MAX: usize = 64;
 
@@ -54,7 +56,8 @@ impl Source<'_> {
     }
 
     fn target(&self, written: WrittenTarget) -> Result<TargetFile, FileError> {
-        let starts = written.start.is_some();
+        let instances = self.instances(&written)?;
+        let is_client = written.dialect.get_ref() == CLIENT;
         let auth = self.auth(written.auth)?;
         let identity = self.identity(written.identity.as_ref(), &auth)?;
         let unset = |transport| written.capabilities.get(&transport) != Some(&false);
@@ -72,8 +75,8 @@ impl Source<'_> {
             dialect: self.filled(&written.dialect)?,
             identity,
             behaviour: written.behaviour,
-            instances: self.instances(&written.instance, starts)?,
-            start: written.start.map(|start| self.start(start.into_inner())).transpose()?,
+            instances,
+            start: written.start.map(|start| self.start(start, is_client)).transpose()?,
             needs: needed(&written.needs, &[WrittenNeed::Yes, WrittenNeed::Tls]),
             tls: self.tls(&written.needs)?,
             auth,
@@ -154,11 +157,20 @@ impl Source<'_> {
         }
     }
 
-    fn instances(
-        &self,
-        written: &[Spanned<std::collections::BTreeMap<String, Spanned<Template>>>],
-        starts: bool,
-    ) -> Result<Vec<InstanceTemplate>, FileError> {
+    fn instances(&self, written: &WrittenTarget) -> Result<Vec<InstanceTemplate>, FileError> {
+        let starts = written.start.is_some();
+        let is_client = written.dialect.get_ref() == CLIENT;
+        let written = written.instance.as_slice();
+        if is_client {
+            return match (written.first(), starts) {
+                (Some(instance), _) => Err(self.at(instance, "a client listens nowhere; take the table out")),
+                (None, false) => Err(FileError::whole(
+                    self.path,
+                    "a client is started for each case; add [start] with its `command`",
+                )),
+                (None, true) => Ok(Vec::new()),
+            };
+        }
         if written.is_empty() {
             return Err(FileError::whole(
                 self.path,
@@ -204,7 +216,9 @@ impl Source<'_> {
         Ok(InstanceTemplate { listeners })
     }
 
-    fn start(&self, written: WrittenStart) -> Result<StartSpec, FileError> {
+    fn start(&self, written: Spanned<WrittenStart>, is_client: bool) -> Result<StartSpec, FileError> {
+        let span = written.span();
+        let written = written.into_inner();
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             Some(_) | None => PathBuf::from("."),
@@ -217,6 +231,15 @@ impl Source<'_> {
             ));
         }
         let command = written.command.into_inner();
+        let ready = match (&written.ready, is_client) {
+            (Some(ready), _) => self.ready(ready)?,
+            // A client is ready when it comes to the judge.
+            (None, true) => Ready::Tcp,
+            (None, false) => {
+                let problem = "says nothing of when it is ready; add `ready`, such as \"GET /health\"";
+                return Err(FileError::at(self.path, self.text, &span, problem));
+            }
+        };
         Ok(StartSpec {
             setup: written.setup.0,
             setup_makes: written.setup_makes.map(|path| cwd.join(path)),
@@ -227,7 +250,7 @@ impl Source<'_> {
             without: Vec::new(),
             scratch: None,
             documented: written.documented.map(|documented| documented.filled(&command)),
-            ready: self.ready(&written.ready)?,
+            ready,
             cwd,
             ready_timeout: written.ready_timeout.map_or(READY_TIMEOUT_DEFAULT, |d| d.0),
             stop_signal: written.stop_signal.unwrap_or_default(),

@@ -55,7 +55,7 @@ pub(super) struct WrittenStart {
     #[serde(default)]
     pub(super) env: BTreeMap<String, Template>,
     pub(super) cwd: Option<Spanned<String>>,
-    pub(super) ready: Spanned<String>,
+    pub(super) ready: Option<Spanned<String>>,
     pub(super) ready_timeout: Option<Written>,
     pub(super) stop_signal: Option<StopSignal>,
     pub(super) stop_timeout: Option<Written>,

@@ -27,8 +27,8 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// A well-formed, unfragmented frame.
-    pub(crate) fn whole(opcode: u8, mask: [u8; 4], payload: Vec<u8>) -> Self {
-        Self { fin: true, rsv: 0, opcode, mask: Some(mask), length: None, payload }
+    pub(crate) fn whole(opcode: u8, mask: Option<[u8; 4]>, payload: Vec<u8>) -> Self {
+        Self { fin: true, rsv: 0, opcode, mask, length: None, payload }
     }
 
     /// Close, ping, pong and what is reserved beside them (RFC 6455, 5.5).
@@ -78,17 +78,25 @@ pub(crate) struct Reader {
     buffer: Vec<u8>,
     /// Opcode and payload of a fragmented message so far.
     partial: Option<(u8, Vec<u8>)>,
+    /// What is read comes from a client: each frame has to be masked (RFC 6455, 5.1).
+    of_client: bool,
 }
 
 /// A server's frame: its first byte and its payload.
 struct Head {
     fin: bool,
     opcode: u8,
+    key: Option<[u8; 4]>,
     start: usize,
     end: usize,
 }
 
 impl Reader {
+    /// For what a client sends.
+    pub(crate) fn of_client() -> Self {
+        Self { of_client: true, ..Self::default() }
+    }
+
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -104,7 +112,10 @@ impl Reader {
     /// How the server broke RFC 6455.
     pub(crate) fn next(&mut self) -> Result<Option<Message>, String> {
         while let Some(head) = self.head()? {
-            let payload = self.buffer[head.start..head.end].to_vec();
+            let mut payload = self.buffer[head.start..head.end].to_vec();
+            if let Some(key) = head.key {
+                payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+            }
             self.buffer.drain(..head.end);
             if let Some(message) = self.take(head.fin, head.opcode, payload)? {
                 return Ok(Some(message));
@@ -119,9 +130,12 @@ impl Reader {
         if first & 0x70 != 0 {
             return Err(format!("a reserved bit is set (first byte {first:#04x}) although no extension was agreed"));
         }
-        if second & 0x80 != 0 {
-            return Err("a frame from the server is masked".to_owned());
+        match (second & 0x80 != 0, self.of_client) {
+            (true, false) => return Err("a frame from the server is masked".to_owned()),
+            (false, true) => return Err("a frame from the client is not masked".to_owned()),
+            (true, true) | (false, false) => {}
         }
+        let second = second & 0x7f;
         let (start, length) = match (second, self.buffer.len()) {
             (126, 0..4) | (127, 0..10) => return Ok(None),
             (126, _) => (4, u64::from(u16::from_be_bytes([self.buffer[2], self.buffer[3]]))),
@@ -137,8 +151,13 @@ impl Reader {
         }
         let length = usize::try_from(length).ok().filter(|length| *length <= MESSAGE_BYTES_MAX);
         let length = length.ok_or_else(|| format!("a frame is longer than {MESSAGE_BYTES_MAX} bytes"))?;
+        let (key, start) = match (self.of_client, self.buffer.get(start..start + 4)) {
+            (false, _) => (None, start),
+            (true, Some(&[a, b, c, d])) => (Some([a, b, c, d]), start + 4),
+            (true, _) => return Ok(None),
+        };
         let end = start + length;
-        Ok((self.buffer.len() >= end).then_some(Head { fin: first & 0x80 != 0, opcode, start, end }))
+        Ok((self.buffer.len() >= end).then_some(Head { fin: first & 0x80 != 0, opcode, key, start, end }))
     }
 
     fn take(&mut self, fin: bool, opcode: u8, payload: Vec<u8>) -> Result<Option<Message>, String> {
@@ -277,11 +296,14 @@ mod tests {
 
         #[test]
         fn a_mask_is_undone_by_itself(key in any::<[u8; 4]>(), payload in prop::collection::vec(any::<u8>(), 0..500)) {
-            let encoded = Frame::whole(BINARY, key, payload.clone()).encode();
+            let encoded = Frame::whole(BINARY, Some(key), payload.clone()).encode();
             let start = encoded.len() - payload.len();
             let unmasked: Vec<u8> = encoded[start..].iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k).collect();
-            prop_assert_eq!(unmasked, payload);
+            prop_assert_eq!(&unmasked, &payload);
             prop_assert_eq!(&encoded[start - 4..start], &key[..]);
+            let mut reader = Reader::of_client();
+            reader.feed(&encoded);
+            prop_assert_eq!(reader.next(), Ok(Some(Message::Binary(payload))));
         }
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::{Mutex, mpsc, watch},
     task::{AbortHandle, JoinHandle},
 };
@@ -13,6 +16,7 @@ use tokio::{
 use super::{
     ARRIVALS_MAX, Answer, Arrival, Dial, Frame, Raw, dial,
     frame::{self, BINARY, Message, Reader, TEXT},
+    polled::Polled,
     polling::Poller,
     websocket::{FrameWriter, Handshake, handshake},
 };
@@ -34,24 +38,35 @@ pub(super) enum Way {
     Web(Arc<Mutex<FrameWriter>>),
     Tcp(OwnedWriteHalf),
     Polling(Arc<Poller>),
+    /// A polling session that the judge serves.
+    Polled(Arc<Polled>),
+    /// A program that is listened to: nothing is sent to it.
+    Program,
 }
 
 /// Where readers put what they see, and how they behave.
 #[derive(Clone)]
-pub(super) struct Inlet {
+pub(crate) struct Inlet {
     pub(super) sink: mpsc::Sender<Arrival>,
     pub(super) paused: watch::Receiver<bool>,
     /// Pings are shown, not answered.
     pub(super) manual_pings: bool,
     /// Text and binary frames are Engine.IO packets.
     pub(super) engine: bool,
+    /// It is the server's side: packets that ask for an answer are the client's to answer.
+    pub(super) serves: bool,
 }
 
 impl Inlet {
     /// Waits for room in the queue, so that a connection that nobody looks at stops reading instead of growing.
-    pub(super) async fn put(&self, raw: Raw) {
+    pub(crate) async fn put(&self, raw: Raw) {
         // A closed queue means that the player has dropped the connection: nobody is left to tell.
         let _ = self.sink.send(Arrival::now(raw)).await;
+    }
+
+    /// The same at once; where there is no room, nobody is listening.
+    pub(crate) fn note(&self, raw: Raw) {
+        let _full = self.sink.try_send(Arrival::now(raw));
     }
 
     pub(super) async fn until_reading(&self) {
@@ -73,9 +88,35 @@ impl Link {
     pub(super) fn new(engine: bool, manual_pings: bool, way: impl FnOnce(&Inlet) -> Way) -> Self {
         let (sink, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let (paused, watching) = watch::channel(false);
-        let inlet = Inlet { sink, paused: watching, manual_pings, engine };
+        let inlet = Inlet { sink, paused: watching, manual_pings, engine, serves: false };
         let way = way(&inlet);
         Self { arrivals, inlet, way, paused, tasks: Tasks::default() }
+    }
+
+    /// The server's side of a WebSocket, whose first bytes may have been read with the handshake.
+    pub(crate) fn serving(stream: TcpStream, first: &[u8], manual_pings: bool) -> Self {
+        let (read, write) = stream.into_split();
+        let writer = Arc::new(Mutex::new(FrameWriter::of_server(write)));
+        let mut link = Self::new(true, manual_pings, |_| Way::Web(Arc::clone(&writer)));
+        link.inlet.serves = true;
+        let mut reader = Reader::of_client();
+        reader.feed(first);
+        let task = tokio::spawn(read_frames(read, reader, writer, link.inlet.clone()));
+        link.adopt(&task);
+        link
+    }
+
+    /// The server's side of a polling session.
+    pub(super) fn polled(make: impl FnOnce(Inlet) -> Arc<Polled>) -> Self {
+        Self::new(true, true, |inlet| Way::Polled(make(inlet.clone())))
+    }
+
+    /// A program, of which this task tells.
+    pub(crate) fn program<F: Future<Output = ()> + Send + 'static>(tell: impl FnOnce(Inlet) -> F) -> Self {
+        let mut link = Self::new(false, true, |_| Way::Program);
+        let task = tokio::spawn(tell(link.inlet.clone()));
+        link.adopt(&task);
+        link
     }
 
     pub(super) fn adopt<T>(&mut self, task: &JoinHandle<T>) {
@@ -95,7 +136,11 @@ impl Link {
         match &mut self.way {
             Way::Web(writer) => writer.lock().await.whole(TEXT, text.as_bytes().to_vec()).await.map_err(unsent),
             Way::Polling(poller) => poller.post(text.as_bytes().to_vec()).await,
-            Way::Tcp(_) => Err("a bare TCP connection has no packets".to_owned()),
+            Way::Polled(polled) => {
+                polled.push(text.to_owned());
+                Ok(())
+            }
+            Way::Tcp(_) | Way::Program => Err("this actor has no packets".to_owned()),
         }
     }
 
@@ -106,6 +151,10 @@ impl Link {
     pub(crate) async fn message(&mut self, text: &str, attachments: Vec<Vec<u8>>) -> Result<(), String> {
         if let Way::Polling(poller) = &self.way {
             return poller.post_all(text, &attachments).await;
+        }
+        if let Way::Polled(polled) = &self.way {
+            polled.push(Poller::payload(text, &attachments));
+            return Ok(());
         }
         self.packet(text).await?;
         for attachment in attachments {
@@ -122,7 +171,11 @@ impl Link {
         match &mut self.way {
             Way::Web(writer) => writer.lock().await.whole(BINARY, bytes).await.map_err(unsent),
             Way::Polling(poller) => poller.post(Poller::binary(&bytes).into_bytes()).await,
-            Way::Tcp(_) => Err("a bare TCP connection has no messages".to_owned()),
+            Way::Polled(polled) => {
+                polled.push(Poller::binary(&bytes));
+                Ok(())
+            }
+            Way::Tcp(_) | Way::Program => Err("this actor has no messages".to_owned()),
         }
     }
 
@@ -134,7 +187,7 @@ impl Link {
         let Way::Web(writer) = &self.way else { return Err("this actor has no WebSocket".to_owned()) };
         let mut writer = writer.lock().await;
         if mask {
-            frame.mask = Some(writer.key());
+            frame.mask = writer.key();
         }
         writer.frame(&frame).await.map_err(unsent)
     }
@@ -147,7 +200,10 @@ impl Link {
         match &mut self.way {
             Way::Web(writer) => writer.lock().await.bytes(bytes).await.map_err(unsent),
             Way::Tcp(half) => half.write_all(bytes).await.map_err(unsent),
-            Way::Polling(_) => Err("a polling session has no bytes of its own; use `requests`".to_owned()),
+            Way::Polling(_) | Way::Polled(_) => {
+                Err("a polling session has no bytes of its own; use `requests`".to_owned())
+            }
+            Way::Program => Err("nothing is sent to a program".to_owned()),
         }
     }
 }
@@ -245,13 +301,19 @@ async fn deliver(message: Message, writer: &Mutex<FrameWriter>, inlet: &Inlet) {
         Message::Pong(payload) => inlet.put(Raw::Pong(payload)).await,
         Message::Close(code, reason) => {
             let echo = code.map(|code| code.to_be_bytes().to_vec()).unwrap_or_default();
-            let _ = writer.lock().await.close_once(echo).await;
+            let mut writer = writer.lock().await;
+            let _ = writer.close_once(echo).await;
+            if inlet.serves {
+                // Both sides have said it: the server ends the connection first (RFC 6455, 7.1.1).
+                let _ = writer.end().await;
+            }
+            drop(writer);
             inlet.put(Raw::Close(code, reason)).await;
         }
         Message::Binary(bytes) => inlet.put(Raw::Binary(bytes)).await,
         Message::Text(text) if !inlet.engine => inlet.put(Raw::Text(text)).await,
         Message::Text(text) => match text.as_bytes().first() {
-            Some(b'2') if !inlet.manual_pings => {
+            Some(b'2') if !inlet.manual_pings && !inlet.serves => {
                 let pong = format!("3{}", &text[1..]);
                 let _ = writer.lock().await.answer(TEXT, pong.into_bytes()).await;
             }

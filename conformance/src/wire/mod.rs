@@ -1,21 +1,25 @@
-//! The judge's own wire: TCP, HTTP/1.1, WebSocket, Engine.IO and Socket.IO as a client sees them, small, bounded and strict.
+//! The judge's own wire: TCP, HTTP/1.1, WebSocket, Engine.IO and Socket.IO as a client sees them, and where a client
+//! is judged, as a server does; small, bounded and strict.
 //!
 //! It shares no code with what it judges. Whatever a server sends that its protocol forbids becomes [`Raw::Broken`], never a skip.
 
 mod dial;
+mod door;
 mod engine;
 mod frame;
 mod http;
 mod link;
+mod polled;
 mod polling;
 mod socket_io;
 mod websocket;
 
 pub(crate) use dial::{Dial, dial};
+pub(crate) use door::{Door, Knock};
 pub(crate) use engine::{Opening, Session, open};
 pub(crate) use frame::{BINARY, Frame, TEXT};
 pub(crate) use http::{Answer, HttpRequest, send as http_send};
-pub(crate) use link::{Link, connect_tcp, connect_websocket};
+pub(crate) use link::{Inlet, Link, connect_tcp, connect_websocket};
 pub(crate) use socket_io::{Decoder, Emitted, SocketPacket, encode, nsp_part};
 
 use tokio::time::Instant;

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, watch};
 use super::{HttpRequest, Raw, http_send, link::Inlet};
 
 /// Between the packets of a payload.
-const SEPARATOR: char = '\u{1e}';
+pub(super) const SEPARATOR: char = '\u{1e}';
 
 /// The sending side, and what a GET needs.
 pub(super) struct Poller {
@@ -31,13 +31,18 @@ impl Poller {
     }
 
     /// A text packet and binary messages in one payload.
-    pub(super) async fn post_all(&self, text: &str, attachments: &[Vec<u8>]) -> Result<(), String> {
+    pub(super) fn payload(text: &str, attachments: &[Vec<u8>]) -> String {
         let mut payload = text.to_owned();
         for attachment in attachments {
             payload.push(SEPARATOR);
             payload += &Self::binary(attachment);
         }
-        self.post(payload.into_bytes()).await
+        payload
+    }
+
+    /// Posts such a payload.
+    pub(super) async fn post_all(&self, text: &str, attachments: &[Vec<u8>]) -> Result<(), String> {
+        self.post(Self::payload(text, attachments).into_bytes()).await
     }
 
     /// Sends a payload. A refusal ends the session, as an arrival: what follows from it is for the case to judge.

@@ -56,6 +56,8 @@ pub(crate) struct Decoder {
     /// A binary packet whose attachments are still coming.
     pending: Option<Pending>,
     connected: BTreeSet<String>,
+    /// What is read comes from a client.
+    of_client: bool,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,11 @@ struct Head {
 }
 
 impl Decoder {
+    /// For what a client sends.
+    pub(crate) fn of_client() -> Self {
+        Self { of_client: true, ..Self::default() }
+    }
+
     /// Takes the text of an Engine.IO message, without its `4`. `None`: attachments are still to come.
     ///
     /// # Errors
@@ -109,7 +116,7 @@ impl Decoder {
 
     fn packet(&mut self, head: Head, attachments: &[Vec<u8>]) -> Result<SocketPacket, String> {
         let Head { kind, nsp, id, payload, .. } = head;
-        if matches!(kind, '1' | '2' | '3' | '5' | '6') && !self.connected.contains(&nsp) {
+        if matches!(kind, '1' | '2' | '3' | '5' | '6') && !self.of_client && !self.connected.contains(&nsp) {
             return Err(format!("a packet for the namespace {nsp} before CONNECT was answered there"));
         }
         match (kind, payload) {
@@ -117,6 +124,9 @@ impl Decoder {
                 self.connected.insert(nsp.clone());
                 Ok(SocketPacket::Connect { nsp, payload: payload.into() })
             }
+            ('0', None) if self.of_client => Ok(SocketPacket::Connect { nsp, payload: Datum::Null }),
+            ('0', _) if self.of_client => Err("CONNECT with a payload that is no object".to_owned()),
+            ('4', _) if self.of_client => Err("CONNECT_ERROR from a client".to_owned()),
             ('0', _) => Err("CONNECT without an object that holds `sid`".to_owned()),
             ('1', None) => {
                 self.connected.remove(&nsp);

@@ -14,7 +14,7 @@ use tokio::{
 use super::{Answer, Dial, Frame, dial, frame::CLOSE};
 
 /// RFC 6455 1.3.
-const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+pub(super) const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The longest head of an answer that is read.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -147,7 +147,8 @@ const ANSWERS_WAITING_MAX: usize = 16;
 /// The sending half of a WebSocket; masks with keys from the run's seed.
 pub(crate) struct FrameWriter {
     half: OwnedWriteHalf,
-    rng: ChaCha8Rng,
+    /// Makes the keys of a client's masks; a server has none.
+    keys: Option<ChaCha8Rng>,
     has_closed: bool,
     /// What the case has written by hand of a frame that is not whole yet.
     unfinished: Vec<u8>,
@@ -160,11 +161,17 @@ pub(crate) struct FrameWriter {
 impl FrameWriter {
     pub(crate) fn new(half: OwnedWriteHalf, rng: ChaCha8Rng) -> Self {
         let (unfinished, answers) = (Vec::new(), VecDeque::new());
-        Self { half, rng, has_closed: false, unfinished, in_fragments: false, answers }
+        Self { half, keys: Some(rng), has_closed: false, unfinished, in_fragments: false, answers }
     }
 
-    pub(crate) fn key(&mut self) -> [u8; 4] {
-        self.rng.random()
+    /// The sending half of a server, which masks nothing.
+    pub(crate) fn of_server(half: OwnedWriteHalf) -> Self {
+        let (unfinished, answers) = (Vec::new(), VecDeque::new());
+        Self { half, keys: None, has_closed: false, unfinished, in_fragments: false, answers }
+    }
+
+    pub(crate) fn key(&mut self) -> Option<[u8; 4]> {
+        self.keys.as_mut().map(Rng::random)
     }
 
     /// A well-formed frame.
@@ -205,6 +212,11 @@ impl FrameWriter {
     /// Answers a close frame, unless a close frame was sent before.
     pub(crate) async fn close_once(&mut self, payload: Vec<u8>) -> std::io::Result<()> {
         if self.has_closed { Ok(()) } else { self.whole(CLOSE, payload).await }
+    }
+
+    /// Ends the sending half of the connection.
+    pub(crate) async fn end(&mut self) -> std::io::Result<()> {
+        self.half.shutdown().await
     }
 
     /// Bytes as they are, which may be any part of a frame.
