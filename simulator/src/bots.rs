@@ -202,7 +202,9 @@ impl Worker {
             }
             BotEvent::Reconnected { gaps, .. } => {
                 if !gaps.is_empty() {
-                    tracing::warn!(bot = self.bot + 1, ?gaps, "came back and could not read what it had missed");
+                    tracing::debug!(bot = self.bot + 1, ?gaps, "came back and could not read what it had missed");
+                    let rooms = gaps.iter().map(ToString::to_string).collect();
+                    self.recorder.record(What::Unread { bot: self.bot, rooms });
                 }
                 self.recorder.record(What::Online { bot: self.bot });
             }

@@ -27,6 +27,8 @@ pub struct Facts<'a> {
     pub heard: Vec<Vec<Heard<'a>>>,
     /// When each bot was connected, in the order of time.
     pub spans: Vec<Vec<Span>>,
+    /// When each bot came back and could not read all that it had missed.
+    unread_us: Vec<Vec<u64>>,
     /// When each fault was in effect, by index into the schedule.
     pub faults: Vec<Span>,
     /// The last word of each instance about each room's history.
@@ -84,7 +86,13 @@ impl Span {
     /// Whether this time lies in it.
     #[must_use]
     pub fn holds(&self, at_us: u64) -> bool {
-        self.from_us.is_some_and(|from| from <= at_us) && self.to_us.is_none_or(|to| at_us <= to)
+        self.meets(at_us, at_us)
+    }
+
+    /// Whether it shares a moment with the time between these two.
+    #[must_use]
+    pub fn meets(&self, from_us: u64, to_us: u64) -> bool {
+        self.from_us.is_some_and(|from| from <= to_us) && self.to_us.is_none_or(|to| from_us <= to)
     }
 }
 
@@ -100,6 +108,7 @@ impl<'a> Facts<'a> {
             conversations: BTreeMap::new(),
             heard: vec![Vec::new(); plan.bots.len()],
             spans: vec![Vec::new(); plan.bots.len()],
+            unread_us: vec![Vec::new(); plan.bots.len()],
             faults: vec![Span::default(); schedule.faults.len()],
             stored: BTreeMap::new(),
             rosters: BTreeMap::new(),
@@ -123,6 +132,7 @@ impl<'a> Facts<'a> {
                 self.heard[*bot].push(Heard { at_us, room, text, op, source: *source });
             }
             What::Online { bot } => self.spans[*bot].push(Span { from_us: Some(at_us), to_us: None }),
+            What::Unread { bot, .. } => self.unread_us[*bot].push(at_us),
             What::Offline { bot, .. } => {
                 if let Some(span) = self.spans[*bot].last_mut().filter(|span| span.to_us.is_none()) {
                     span.to_us = Some(at_us);
@@ -162,10 +172,7 @@ impl<'a> Facts<'a> {
     /// Whether anything was wrong between these times, or shortly before.
     #[must_use]
     pub fn troubled(&self, from_us: u64, to_us: u64) -> bool {
-        self.faults.iter().any(|span| {
-            let began = span.from_us.is_some_and(|from| from <= to_us);
-            began && span.to_us.is_none_or(|to| to.saturating_add(STORE_SETTLES_US) >= from_us)
-        })
+        self.faults.iter().any(|span| settled(span).meets(from_us, to_us))
     }
 
     /// The confirmed messages with their numbers.
@@ -181,6 +188,19 @@ impl<'a> Facts<'a> {
         self.of_backends().any(began)
     }
 
+    /// Whether this bot, when it first returned behind this time, could not read what it had missed, because a backend failed meanwhile.
+    #[must_use]
+    pub fn could_not_read(&self, bot: usize, from_us: u64) -> bool {
+        let returns = self.spans[bot].windows(2).map(|spans| (spans[0].to_us, spans[1].from_us));
+        let Some((Some(left_us), Some(back_us))) =
+            returns.into_iter().find(|(_, back)| back.is_some_and(|back| back > from_us))
+        else {
+            return false;
+        };
+        let unread = self.unread_us[bot].iter().any(|at_us| (left_us..=back_us).contains(at_us));
+        unread && self.of_backends().any(|span| settled(span).meets(left_us, back_us))
+    }
+
     /// When each fault of a backend was in effect.
     fn of_backends(&self) -> impl Iterator<Item = &Span> {
         let all = self.schedule.faults.iter().zip(&self.faults);
@@ -190,10 +210,7 @@ impl<'a> Facts<'a> {
     /// Whether the store failed at this time, as far as a server could tell.
     #[must_use]
     pub fn store_failed(&self, at_us: u64) -> bool {
-        self.of_backends().any(|span| {
-            let to_us = span.to_us.map(|to| to.saturating_add(STORE_SETTLES_US));
-            Span { from_us: span.from_us, to_us }.holds(at_us)
-        })
+        self.of_backends().any(|span| settled(span).holds(at_us))
     }
 
     /// Whether a bot was there when the run ended: it stayed, or it came back.
@@ -215,4 +232,9 @@ impl<'a> Facts<'a> {
         let send = &self.plan.sends[op];
         format!("`{}` in {}", send.text, self.plan.rooms[send.room])
     }
+}
+
+/// The span of a fault until a server has noticed that it is over.
+fn settled(span: &Span) -> Span {
+    Span { from_us: span.from_us, to_us: span.to_us.map(|to| to.saturating_add(STORE_SETTLES_US)) }
 }

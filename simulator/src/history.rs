@@ -64,6 +64,13 @@ pub enum What {
         /// Who.
         bot: usize,
     },
+    /// A bot is about to be so again, and could not read all that it had missed.
+    Unread {
+        /// Who.
+        bot: usize,
+        /// In which rooms, in the server's words.
+        rooms: Vec<String>,
+    },
     /// A bot lost its connection.
     Offline {
         /// Who.

@@ -18,20 +18,24 @@ pub(super) fn promise(promises: &Promises) -> Promise {
     } else if promises.history_lags() {
         "every confirmed message reaches every member who stayed, or came back before a backend had failed"
     } else {
-        "every confirmed message reaches every member who stayed or came back"
+        "every confirmed message reaches every member who stayed, or came back and could read the history"
     })
 }
 
 /// Whether a confirmed message has to reach this member: one who stayed or came back. Where nobody catches up, one who was there
 /// throughout, as the sender was, while nothing was wrong. Where the history lags, whoever comes back reads it once, after the lag; a
 /// backend that has failed leaves a queue of messages to be stored, which lengthens the lag by what nobody promised (`gateway/10.3`). That
-/// such a message is in the history in the end is looked after by `stored`.
+/// such a message is in the history in the end is looked after by `stored`. Whoever comes back while the store fails may be told no history
+/// at all; while it does not fail, that is a breach.
 fn is_due(facts: &Facts<'_>, op: usize, bot: usize, confirmed_us: u64) -> bool {
     let Some(from) = facts.ops[op].invoked_us else { return false };
     let to = confirmed_us.saturating_add(ARRIVES_WITHIN_US);
     if facts.plan.promises.catch_up {
-        let late = facts.plan.promises.history_lags() && !facts.stayed(bot, from, to);
-        return facts.is_there_at_the_end(bot) && !(late && facts.backend_failed_before_return(bot, confirmed_us));
+        let excused = || {
+            let late = facts.plan.promises.history_lags() && facts.backend_failed_before_return(bot, confirmed_us);
+            late || facts.could_not_read(bot, confirmed_us)
+        };
+        return facts.is_there_at_the_end(bot) && (facts.stayed(bot, from, to) || !excused());
     }
     let sender = facts.plan.sends[op].bot;
     facts.stayed(bot, from, to) && facts.stayed(sender, from, confirmed_us) && !facts.troubled(from, to)
@@ -141,6 +145,20 @@ mod tests {
         let mut story = lagging();
         story.store_fails_during(1, 2);
         assert!(!story.broken().contains(&"nothing lost"), "{:?}", story.broken());
+    }
+
+    #[test]
+    fn who_could_read_no_history_when_he_came_back_is_excused_while_the_store_fails_and_only_then() {
+        let unread = || {
+            let mut story = Story::good();
+            story.away(1, 5, 8, None);
+            story.could_not_read(1);
+            story
+        };
+        assert_eq!(unread().broken(), ["nothing lost"]);
+        let mut story = unread();
+        story.store_fails_during(6, 7);
+        assert!(story.broken().is_empty(), "{:?}", story.broken());
     }
 
     #[test]

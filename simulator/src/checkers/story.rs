@@ -130,6 +130,13 @@ impl Story {
         self.records = kept;
     }
 
+    /// When this bot came back, it could not read what it had missed.
+    pub(crate) fn could_not_read(&mut self, bot: usize) {
+        let back = self.records.iter().rposition(|record| record.what == (What::Online { bot })).expect("it came back");
+        let at_us = self.records[back].at_us;
+        self.records.insert(back, Record { at_us, what: What::Unread { bot, rooms: vec!["somewhere".to_owned()] } });
+    }
+
     /// Instance 1 is killed while these messages are sent.
     pub(crate) fn fault_during(&mut self, first: usize, last: usize) {
         self.add_fault(first, last, Place::Instance(1), FaultKind::Kill);
