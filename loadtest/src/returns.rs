@@ -14,7 +14,9 @@ pub struct Returns {
     pub connections_cut: u64,
     /// How often somebody came back, and read what was missed.
     pub returns: u64,
-    /// Of these, how often the history did not reach back far enough.
+    /// Connections that were not back when the run ended: what they did not hear is not counted as lost.
+    pub not_back: u64,
+    /// Of the returns, how often the history did not reach back far enough.
     pub gaps: u64,
     /// Messages read after a return, over all connections.
     pub caught_up: u64,
@@ -32,6 +34,7 @@ impl Returns {
         self.cuts += other.cuts;
         self.connections_cut += other.connections_cut;
         self.returns += other.returns;
+        self.not_back += other.not_back;
         self.gaps += other.gaps;
         self.caught_up += other.caught_up;
         self.confirmed += other.confirmed;
@@ -79,6 +82,7 @@ impl Fates {
 
     /// Whose fate nobody knows when all is over.
     pub(crate) fn give_up(&mut self) -> Vec<u32> {
+        self.sums.not_back += u64::from(self.away_since.is_some());
         self.sums.unknown += self.open.len() as u64;
         std::mem::take(&mut self.open).into_values().collect()
     }

@@ -326,7 +326,7 @@ fn conclude(config: Config, target: &Target, stage: &Stage, accounts: Vec<Accoun
         if let Some(trouble) = account.trouble {
             *troubles.entry(trouble).or_default() += 1;
         }
-        if account.connected {
+        if account.connected && account.fates.away_since.is_none() {
             let sent = |sender| sent_by.get(&sender).copied().unwrap_or(0);
             counts.add(account.ledger.close(sent, |sender, number| unconfirmed.contains(&(sender, number))));
         }
@@ -343,6 +343,7 @@ fn conclude(config: Config, target: &Target, stage: &Stage, accounts: Vec<Accoun
             planned: plan.duration,
             elapsed: timing.elapsed,
             generator_cpu: timing.generator_cpu,
+            returns: stage.cuts.then_some(returns),
         },
         &config.requirements,
         config.seed,

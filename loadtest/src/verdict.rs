@@ -10,6 +10,7 @@ use crate::{
     latency::{Measured, Series},
     ledger::Counts,
     requirement::{Figure, Requirement},
+    returns::Returns,
 };
 
 /// Share of failed connections above which latencies describe another load than the planned one.
@@ -54,6 +55,8 @@ pub struct Figures<'a> {
     pub elapsed: Duration,
     /// Share of all processors that this process used, 0 to 1, where it could be read.
     pub generator_cpu: Option<f64>,
+    /// What became of sends and connections, where these were cut: what matters then is that everything arrives, not how soon.
+    pub returns: Option<Returns>,
 }
 
 /// One requirement, judged.
@@ -122,6 +125,17 @@ fn unfit(figures: &Figures<'_>, requirements: &[Requirement]) -> Vec<String> {
     }
     if figures.elapsed > figures.planned.mul_f64(ELAPSED_FACTOR_MAX) {
         reasons.push(format!("the run took {:.1?} instead of {:.1?}", figures.elapsed, figures.planned));
+    }
+    if let Some(returns) = figures.returns.filter(|returns| returns.not_back > 0) {
+        reasons.push(format!(
+            "{} connections were not back when the run ended: nobody knows what they would have heard",
+            returns.not_back
+        ));
+    }
+    let latencies =
+        |requirement: &Requirement| matches!(requirement.figure, Figure::Percentile(_) | Figure::Max | Figure::Late);
+    if figures.returns.is_some() && !requirements.iter().any(latencies) {
+        return reasons;
     }
     if let Some(cpu) = figures.generator_cpu.filter(|cpu| *cpu > GENERATOR_CPU_MAX) {
         reasons.push(format!("the generator used {:.0} % of all processors: it measured itself", cpu * 100.0));
@@ -208,6 +222,7 @@ mod tests {
             planned: Duration::from_secs(10),
             elapsed: Duration::from_secs(10),
             generator_cpu: Some(0.4),
+            returns: None,
         }
     }
 
@@ -265,6 +280,18 @@ mod tests {
         let measured = recorder.collect();
         assert_eq!(judge(&figures(&measured), &require("p99<20ms"), 1).verdict, Verdict::Invalid);
         assert_ne!(judge(&figures(&measured), &require("p99<50ms"), 1).verdict, Verdict::Invalid);
+    }
+
+    #[test]
+    fn where_connections_are_cut_a_generator_that_lags_spoils_latencies_and_nothing_else() {
+        let recorder = Recorder::new(Duration::from_secs(1));
+        recorder.record(0, Series::SendLag, Duration::ZERO, Duration::from_millis(300));
+        let measured = recorder.collect();
+        let figures = Figures { returns: Some(Returns::default()), generator_cpu: Some(0.99), ..figures(&measured) };
+        assert_eq!(judge(&figures, &require("lost=0"), 1).verdict, Verdict::Pass);
+        assert_eq!(judge(&figures, &require("p99<1s"), 1).verdict, Verdict::Invalid);
+        let figures = Figures { returns: Some(Returns { not_back: 1, ..Returns::default() }), ..figures };
+        assert_eq!(judge(&figures, &require("lost=0"), 1).verdict, Verdict::Invalid, "somebody is not back");
     }
 
     #[test]

@@ -157,6 +157,31 @@ fn load_accounts_for_every_message() {
 }
 
 #[test]
+fn clients_whose_connections_are_cut_again_and_again_get_everything_once_and_in_order() {
+    for engine in ["lean", "socketioxide"] {
+        let dir = tempfile::tempdir().expect("a scratch folder");
+        let output = chatwright()
+            .args(["--json", "load", "--dialect", "rooms", "--connections", "200", "--rate", "100", "--seconds", "16"])
+            .args(["--cut-every", "4", "--seed", "1"])
+            .env("SOCKET_IO_ENGINE", engine)
+            .current_dir(dir.path())
+            .output()
+            .expect("the binary runs");
+        ends_with(&output, 0);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let (counts, returns) = (&report["counts"], &report["returns"]);
+        for breach in ["lost", "duplicated", "out_of_order", "leaked"] {
+            assert_eq!(counts[breach], 0, "{engine}: {breach}: {report}");
+        }
+        assert_eq!(counts["delivered"], counts["expected"], "{engine}: {report}");
+        assert_eq!((&returns["cuts"], &returns["gaps"]), (&3.into(), &0.into()), "{engine}: {report}");
+        assert!(returns["connections_cut"].as_u64() >= Some(200), "{engine}: {returns}");
+        let sum: u64 = ["confirmed", "refused", "unknown"].iter().filter_map(|fate| returns[fate].as_u64()).sum();
+        assert_eq!(report["sent"].as_u64(), Some(sum), "each message has a fate: {engine}: {report}");
+    }
+}
+
+#[test]
 fn load_accounts_for_every_message_in_every_dialect() {
     for dialect in ["rooms", "conversations", "sessions", "direct", "gateway"] {
         let dir = tempfile::tempdir().expect("a scratch folder");

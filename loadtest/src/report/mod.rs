@@ -227,12 +227,13 @@ impl fmt::Display for Report {
 /// What became of sends and connections.
 pub(crate) fn returns_words(returns: &Returns, counts: Counts) -> String {
     format!(
-        "{} cuts killed {} connections; {} returns, {} of them with a gap, caught up with {} deliveries; of the messages {} confirmed, {} refused, {} \
+        "{} cuts killed {} connections; {} returns, {} of them with a gap, {} not back; caught up with {} deliveries; of the messages {} confirmed, {} refused, {} \
          unknown to their sender ({} deliveries of those)",
         returns.cuts,
         returns.connections_cut,
         returns.returns,
         returns.gaps,
+        returns.not_back,
         returns.caught_up,
         returns.confirmed,
         returns.refused,

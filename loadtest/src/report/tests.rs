@@ -29,6 +29,7 @@ pub(crate) fn sample() -> Report {
         planned: Duration::from_secs(10),
         elapsed: Duration::from_secs(10),
         generator_cpu: Some(0.31),
+        returns: None,
     };
     let judgement = judge(&figures, &requirements, 1);
     Report {
