@@ -80,6 +80,27 @@ fn converses_as(client: Client, dialect: &str, identity: &str) {
 }
 
 #[test]
+fn the_javascript_client_is_recovered_over_each_transport() {
+    let folder = Client::JavaScript.folder();
+    if !Client::JavaScript.is_here() {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let config = scratch.path().join("rooms.toml");
+    std::fs::write(&config, "[clocks]\nrecovery = \"30s\"\n").expect("a scratch file");
+    let server = Served::of("rooms", &["--config", config.to_str().expect("UTF-8")]);
+    for transport in TRANSPORTS {
+        let output = Command::new("node")
+            .arg(folder.join("recovery.js"))
+            .args(["--url", &server.url, "--transport", transport, "--timeout", PATIENCE_MS])
+            .args(["--alice", &token("alice"), "--bob", &token("bob")])
+            .output()
+            .expect("the driver runs");
+        ends_with(&output, 0);
+    }
+}
+
+#[test]
 fn the_javascript_client_converses_in_rooms() {
     converses(Client::JavaScript, "rooms");
 }

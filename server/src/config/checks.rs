@@ -14,7 +14,10 @@ use super::{
     Config, ConfigError, Configured, Origins, RedisConfig, RedisTls, Role, Secret, TlsFiles, Upstreams, VerifierConfig,
     raw::REDIS_PORT,
 };
-use crate::auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules};
+use crate::{
+    auth::{ClaimNames, IdentityMode, jwt::JwtRules, service::ServiceRules},
+    transport::EngineKind,
+};
 
 /// RFC 7518, 3.2: a key of HS256 has at least the size of its hash.
 const SECRET_BYTES_WANTED: usize = 32;
@@ -241,6 +244,9 @@ fn warnings(draft: &Draft, verifier: &VerifierConfig) -> Vec<String> {
             warnings.push(text.to_owned());
         }
     };
+    let engine = &draft.config.engine;
+    let recovers = !engine.recovery_window.is_zero() && draft.config.engine_kind != EngineKind::Lean;
+    warn(recovers, "clocks.recovery is for the engine lean: with another one nobody is recovered");
     let speaks = |dialect: &str| draft.config.dialect.name == dialect;
     let has_redis = draft.redis_host.is_some() || draft.redis_url.is_some();
     let archives = draft.config.mongodb.is_some() && has_redis;

@@ -87,6 +87,12 @@ pub struct EngineRules {
     pub sessions_per_address_max: usize,
     /// Handshakes in one second, from everywhere; more are answered 503. Only the lean engine.
     pub handshakes_per_second_max: usize,
+    /// How long a client whose transport broke off may come back as if nothing had been; zero: not at all. Only the lean engine.
+    pub recovery_window: Duration,
+    /// Connections that wait for their clients to come back; more end at once. With the next figure it bounds what all of them cost.
+    pub recovery_connections_max: usize,
+    /// Bytes of events that are kept of each connection for that; a client that has read less begins anew.
+    pub recovery_bytes_max: usize,
 }
 
 impl Default for EngineRules {
@@ -106,6 +112,9 @@ impl Default for EngineRules {
             sessions_max: 60_000, // as many as TCP connections
             sessions_per_address_max: 60_000,
             handshakes_per_second_max: 10_000, // ten times what one core can verify tokens for
+            recovery_window: Duration::ZERO,   // an event with an offset has one argument more than the documents say
+            recovery_connections_max: 4096,
+            recovery_bytes_max: 64 * 1024, // dozens of messages; in a room they are shared by its members
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer, ser::SerializeTuple};
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::lean::Packet;
+use super::lean::{Numbered, Offset, Packet};
 
 /// An encoded application packet. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +24,7 @@ struct Inner {
     args: Vec<Box<RawValue>>,
     text: OnceLock<Utf8Bytes>,
     packet: OnceLock<Packet>,
+    numbered: OnceLock<Numbered>,
 }
 
 impl Frame {
@@ -58,6 +59,16 @@ impl Frame {
         self.inner.packet.get_or_init(|| Packet::event(&self.inner.name, args))
     }
 
+    /// The same with an offset behind its arguments, for clients whose connections are recovered; made once as well.
+    pub(super) fn numbered(&self) -> &Numbered {
+        self.inner.numbered.get_or_init(|| {
+            let offset = Offset::next();
+            let text = format!("\"{offset}\"");
+            let args = self.inner.args.iter().map(|arg| arg.get()).chain([text.as_str()]);
+            Numbered { offset, packet: Packet::event(&self.inner.name, args) }
+        })
+    }
+
     /// Bytes of the name and the arguments: what the frame costs in a queue, give or take punctuation.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -71,7 +82,15 @@ impl From<&AppPacket> for Frame {
             AppPacket::Event { name, args } => (name.clone(), args.iter().map(raw).collect()),
             AppPacket::Json(value) => (String::new(), vec![raw(value)]),
         };
-        Self { inner: Arc::new(Inner { name, args, text: OnceLock::new(), packet: OnceLock::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                name,
+                args,
+                text: OnceLock::new(),
+                packet: OnceLock::new(),
+                numbered: OnceLock::new(),
+            }),
+        }
     }
 }
 

@@ -95,8 +95,7 @@ fn nothing_that_is_said_gets_past_the_door_unasked() {
                 }
                 Step::EnterElsewhere(_) if !talk.refused() => break,
                 Step::Nothing | Step::Pong | Step::EnterElsewhere(_) => {}
-                #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else there is ends the session")]
-                _ => break,
+                Step::Close | Step::Broken(_) | Step::Said(_) => break,
             }
         }
     });

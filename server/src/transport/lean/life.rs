@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Above, Door, Shared, app,
-    line::{Inside, Line, Over, Parting},
+    line::{Inside, Line, Over, Parting, Wire},
+    log::Offset,
     packet::Packet,
-    session::LeanSink,
+    recovery::Return,
+    session::{LeanSink, Session},
     talk::Step,
     ws::{self, code},
 };
@@ -18,7 +20,7 @@ use crate::{
     connection,
     listener::CutReason,
     store::DeviceId,
-    transport::EndReason,
+    transport::{EndReason, Sink},
 };
 
 /// How long a client that was told to go may take to read that and close.
@@ -41,21 +43,49 @@ impl fmt::Display for Refused {
 
 /// From the handshake to the end.
 pub(super) async fn live(shared: Arc<Shared>, mut line: Line) {
-    let over = match &shared.above {
-        Above::Application(application) => app::converse(application.as_ref(), &mut line).await,
-        Above::Core(door) => visit(&shared, door, &mut line).await,
+    let (mut line, over) = match &shared.above {
+        Above::Application(application) => {
+            let over = app::converse(application.as_ref(), &mut line).await;
+            (line, over)
+        }
+        Above::Core(door) => match visit(&shared, door, line).await {
+            Some(visited) => visited,
+            None => return, // its connection goes on with it, in the task where that is driven
+        },
     };
     tracing::debug!(session = line.session.number(), reason = over.reason.as_str(), "session over");
-    part(&shared, line, over).await;
+    if !line.is_parted {
+        let wire = line.take_wire();
+        part(&shared, line.session, wire, over).await;
+    }
 }
 
-/// A session's life with a chat core.
-async fn visit(shared: &Shared, door: &Door, line: &mut Line) -> Over {
+/// Ends a session for whom there is nobody any more; its client tries again.
+pub(super) fn abandon(mut line: Line) {
+    part_now(&mut line, Over::by_us(EndReason::TransportClosed));
+}
+
+/// Says the last words of a session without waiting for them.
+pub(super) fn part_now(line: &mut Line, over: Over) {
+    let (session, wire) = (Arc::clone(&line.session), line.take_wire());
+    line.is_parted = true;
+    let tasks = session.shared().tasks.clone();
+    tasks.spawn(async move {
+        let shared = Arc::clone(session.shared());
+        part(&shared, session, wire, over).await;
+    });
+}
+
+/// A session's life with a chat core; `None`: a connection has taken the line that was in before.
+async fn visit(shared: &Shared, door: &Door, mut line: Line) -> Option<(Line, Over)> {
     loop {
         match line.next().await {
-            Some(Step::Enter(auth)) => shared.enter(door, line, &auth).await,
+            Some(Step::Enter(auth)) => {
+                line = shared.recover(door, line, &auth).await?;
+                shared.enter(door, &mut line, &auth).await;
+            }
             Some(Step::EnterElsewhere(namespace)) => {
-                refuse_namespace(line, &namespace);
+                refuse_namespace(&mut line, &namespace);
             }
             Some(
                 Step::Nothing
@@ -69,7 +99,7 @@ async fn visit(shared: &Shared, door: &Door, line: &mut Line) -> Over {
             | None => {} // not while outside
         }
         if let Some(over) = line.over {
-            return over;
+            return Some((line, over));
         }
     }
 }
@@ -90,20 +120,43 @@ fn refuse(line: &mut Line, head: &str, message: &str) -> bool {
 }
 
 impl Shared {
+    /// A CONNECT of somebody who was in before: his connection takes the line and goes on. The line comes back if there is none.
+    async fn recover(&self, door: &Door, line: Line, auth: &Map<String, Value>) -> Option<Line> {
+        let (Some(shelf), Some(pid)) = (&self.shelf, auth.get("pid").and_then(Value::as_str)) else {
+            return Some(line);
+        };
+        let offset = match auth.get("offset") {
+            None | Some(Value::Null) => None,
+            Some(said) => match said.as_str().and_then(Offset::read) {
+                None => return Some(line),
+                read @ Some(_) => read,
+            },
+        };
+        if !shelf.has(pid) {
+            return Some(line);
+        }
+        let Ok(identity) = door.verify(auth, &line.session.credentials).await else { return Some(line) };
+        let user = identity.as_ref().map(|identity| &identity.user);
+        shelf.hand_over(pid, user, offset, line).err().map(|line| *line)
+    }
+
     /// A CONNECT: verified and counted before it is answered, then driven until the client is out again.
     async fn enter(&self, door: &Door, line: &mut Line, auth: &Map<String, Value>) {
         let entry = line.session.knock();
         let id = DeviceId::fresh();
-        let connection = match door.admit(line, auth, id.clone(), entry).await {
-            Ok(connection) => connection,
+        let (connection, back) = match door.admit(self, line, auth, id.clone(), entry).await {
+            Ok(admitted) => admitted,
             Err(refused) => {
                 refuse(line, "44", &refused.to_string());
                 return;
             }
         };
         line.talk.entered();
-        line.session.enter(Packet::of(&format!("40{}", json!({"sid": id.as_str()}))));
-        let reason = connection::drive(&door.core, &connection, &self.metrics, Inside { line, entry }).await;
+        line.session.enter(match &back {
+            Some(back) => back.voice.welcome(),
+            None => Packet::of(&format!("40{}", json!({"sid": id.as_str()}))),
+        });
+        let reason = connection::drive(&door.core, &connection, &self.metrics, Inside { line, entry, back }).await;
         drop(connection);
         if line.over.is_some() {
             return;
@@ -132,15 +185,22 @@ impl Shared {
 impl Door {
     async fn admit(
         &self,
+        shared: &Shared,
         line: &Line,
         auth: &Map<String, Value>,
         id: DeviceId,
         entry: u32,
-    ) -> Result<Arc<Connection>, Refused> {
+    ) -> Result<(Arc<Connection>, Option<Return>), Refused> {
         let session = &line.session;
         let identity = self.verify(auth, &session.credentials).await.map_err(Refused::Identity)?;
-        let sink = Arc::new(LeanSink { session: Arc::clone(session), entry });
-        self.core.connect(identity, id, sink).await.map_err(Refused::Core)
+        let user = identity.as_ref().map(|identity| identity.user.clone());
+        let back = shared.shelf.as_ref().map(|shelf| Return::new(shelf, id.clone(), user, session, entry));
+        let sink: Arc<dyn Sink> = match &back {
+            Some(back) => Arc::clone(&back.voice) as Arc<dyn Sink>,
+            None => Arc::new(LeanSink { session: Arc::clone(session), entry }),
+        };
+        let connection = self.core.connect(identity, id, sink).await.map_err(Refused::Core)?;
+        Ok((connection, back))
     }
 
     async fn verify(
@@ -158,9 +218,8 @@ impl Door {
 }
 
 /// The end: last words as far as the client reads them.
-async fn part(shared: &Shared, line: Line, over: Over) {
-    let session = Arc::clone(&line.session);
-    let Some(wire) = line.into_wire() else {
+async fn part(shared: &Shared, session: Arc<Session>, wire: Option<Wire>, over: Over) {
+    let Some(wire) = wire else {
         let lingers = session.out().part(Some(shared.close.clone()));
         session.mark_if(lingers);
         // Only who is asked to go may find the session once more, to read so: whoever broke it or left has read enough.

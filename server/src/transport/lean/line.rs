@@ -6,7 +6,8 @@ use std::{io, sync::Arc};
 use chatwright_protocol::socket_io::Limits;
 
 use super::{
-    Above, Shared,
+    Above, Shared, life,
+    recovery::Return,
     session::{Said, Session, Taken},
     talk::{Step, Talk},
     ws::{self, Heard, Opcode, code},
@@ -91,6 +92,8 @@ pub(super) struct Line {
     pub(super) over: Option<Over>,
     wire: Option<Wire>,
     overdue_reads: u32,
+    /// The last words are said, and the wire is gone.
+    pub(super) is_parted: bool,
 }
 
 impl Line {
@@ -108,7 +111,7 @@ impl Line {
             Above::Core(_) => Talk::new(limits),
             Above::Application(_) => Talk::raw(limits),
         };
-        Self { session, talk, over: None, wire, overdue_reads: 0 }
+        Self { session, talk, over: None, wire, overdue_reads: 0, is_parted: false }
     }
 
     /// What the client asks for next; `None` when the session is over. Dropping the future loses nothing.
@@ -208,8 +211,8 @@ impl Line {
     }
 
     /// The WebSocket, for whoever ends it.
-    pub(super) fn into_wire(self) -> Option<Wire> {
-        self.wire
+    pub(super) fn take_wire(&mut self) -> Option<Wire> {
+        self.wire.take()
     }
 }
 
@@ -264,12 +267,46 @@ impl Wire {
 pub(super) struct Inside<'a> {
     pub(super) line: &'a mut Line,
     pub(super) entry: u32,
+    /// How its client may come back after the transport broke off, if it may.
+    pub(super) back: Option<Return>,
+}
+
+impl Inside<'_> {
+    /// The transport broke off: waits for the client. `false`: it does not come.
+    async fn is_back(&mut self) -> bool {
+        let Some(back) = &self.back else { return false };
+        let is_accident = |over: &Over| match over.reason {
+            EndReason::TransportClosed | EndReason::HeartbeatTimeout => true,
+            EndReason::ClientLeft
+            | EndReason::EndAsked
+            | EndReason::ProtocolViolation
+            | EndReason::TokenExpired
+            | EndReason::SlowConsumer
+            | EndReason::TooManyRequests
+            | EndReason::ServerStopping => false,
+        };
+        let Some(over) = self.line.over.filter(is_accident) else { return false };
+        life::part_now(self.line, over);
+        match back.wait().await {
+            Some((line, entry)) => {
+                (*self.line, self.entry) = (line, entry);
+                true
+            }
+            None => false,
+        }
+    }
 }
 
 impl Inbox for Inside<'_> {
     async fn next(&mut self) -> Option<Incoming> {
         loop {
-            match self.line.next().await? {
+            let Some(step) = self.line.next().await else {
+                if self.is_back().await {
+                    continue;
+                }
+                return None;
+            };
+            match step {
                 Step::Event { packet, ack } => {
                     let reply = ack.map(|id| reply(Arc::clone(&self.line.session), self.entry, id));
                     return Some(Incoming { packet, reply });

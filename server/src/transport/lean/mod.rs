@@ -9,6 +9,7 @@
 //! 4. What a client is told is encoded once for all who read it (`packet.rs`) and queued (`outgoing.rs` and its bounded `outbox.rs`);
 //!    `flusher.rs` writes what has gathered, each connection's with one call.
 //! 5. `heart.rs` pings everybody from clocks that all share (`clock.rs`).
+//! 6. Where a window for it is configured, whose transport breaks off may come back and miss nothing (`recovery.rs`, `log.rs`).
 //!
 //! An idle session costs no buffer, no timer and no channel. A client that sends faster than its commands are carried out is held back by
 //! not reading; one that reads too slowly fills its queue and is cut, and the listener's watcher cuts those that stopped reading.
@@ -25,10 +26,12 @@ mod fuzz;
 mod heart;
 mod life;
 mod line;
+mod log;
 mod outbox;
 mod outgoing;
 mod packet;
 mod polling;
+mod recovery;
 mod request;
 mod service;
 mod session;
@@ -53,6 +56,7 @@ use tokio_util::{
 };
 
 pub(crate) use app::{Application, Conversation, Outlet, Prepared};
+pub(super) use log::{Numbered, Offset};
 pub(super) use packet::Packet;
 pub use service::LeanService;
 pub(crate) use table::fresh_sid;
@@ -62,6 +66,7 @@ use crate::{auth::Gate, chat::Core, metrics::Metrics};
 use flusher::Flushers;
 use heart::Heart;
 use outbox::Bounds;
+use recovery::Shelf;
 use table::Table;
 
 /// How long sessions may take to end when the engine closes; a client that does not read is cut by then.
@@ -75,6 +80,8 @@ struct Shared {
     table: Arc<Table>,
     heart: Arc<Heart>,
     flushers: Flushers,
+    /// Those who may come back; `None`: nobody may.
+    shelf: Option<Arc<Shelf>>,
     /// The sessions' tasks.
     tasks: TaskTracker,
     numbers: AtomicUsize,
@@ -160,6 +167,7 @@ impl Lean {
     fn of(rules: EngineRules, above: Above, metrics: Metrics) -> Self {
         let shared = Arc::new(Shared {
             table: Table::new(&rules),
+            shelf: Shelf::new(&rules),
             heart: Arc::new(Heart::new(&rules)),
             rules,
             above,

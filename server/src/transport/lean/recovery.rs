@@ -1,0 +1,223 @@
+//! Connection state recovery, as the official server has it: a client whose transport broke off comes back with its private id and the
+//! last offset that it has read, and goes on as if nothing had been: the same `sid`, the same rooms, and what it missed, once and in order.
+//!
+//! A chat core sees none of this. Its connection stays in as long as the client may come back, and what it is told meanwhile is kept; so
+//! nobody leaves, nobody arrives a second time, and no history is told again. The price is that a user who is gone for good is present until the
+//! window is over, and that each event has one more argument. So it is done only where a window is configured.
+//!
+//! Who left in so many words, was sent away or broke the protocol begins anew; so does who comes too late, as somebody else, or with an offset
+//! that is forgotten by now. The private id is a secret between this server and its client.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    life,
+    line::Line,
+    log::{Bounds, Log, Offset},
+    packet::Packet,
+    session::Session,
+};
+use crate::{
+    store::DeviceId,
+    transport::{CannotTake, EngineRules, Frame, Sink},
+};
+use chatwright_protocol::vocabulary::UserId;
+
+/// Those who may come back.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    window: Duration,
+    connections_max: usize,
+    bytes_max: usize,
+    waiting: Mutex<HashMap<String, Waiting>>,
+}
+
+/// A connection without a client.
+struct Waiting {
+    /// Whose it is, as the handshake proved.
+    user: Option<UserId>,
+    voice: Arc<Voice>,
+    taker: oneshot::Sender<(Line, u32)>,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl Shelf {
+    /// `None`: nobody may come back.
+    pub(super) fn new(rules: &EngineRules) -> Option<Arc<Self>> {
+        (!rules.recovery_window.is_zero()).then(|| {
+            Arc::new(Self {
+                window: rules.recovery_window,
+                connections_max: rules.recovery_connections_max,
+                bytes_max: rules.recovery_bytes_max,
+                waiting: Mutex::default(),
+            })
+        })
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { bytes_max: self.bytes_max, age_max: self.window }
+    }
+
+    /// Whether a connection waits under this private id.
+    pub(super) fn has(&self, pid: &str) -> bool {
+        self.waiting().contains_key(pid)
+    }
+
+    /// A client is back: it reads what it missed, and its connection goes on with it. The line comes back if there is nothing to go on with.
+    pub(super) fn hand_over(
+        &self,
+        pid: &str,
+        user: Option<&UserId>,
+        offset: Option<Offset>,
+        mut line: Line,
+    ) -> Result<(), Box<Line>> {
+        let waiting = {
+            let mut all = self.waiting();
+            let is_his = all.get(pid).is_some_and(|waiting| waiting.user.as_ref() == user);
+            if is_his { all.remove(pid) } else { None }
+        };
+        let Some(Waiting { voice, taker, .. }) = waiting else { return Err(Box::new(line)) };
+        // With an offset that is forgotten nothing can be gone on with: dropping `taker` ends what has waited.
+        let Some(entry) = voice.resume(&line.session, offset) else { return Err(Box::new(line)) };
+        line.talk.entered();
+        if let Err((line, _)) = taker.send((line, entry)) {
+            life::abandon(line); // it ended in this moment
+        }
+        Ok(())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
+        self.waiting.lock().expect("no code panics while it holds the shelf")
+    }
+}
+
+/// A connection's way back.
+#[derive(Debug)]
+pub(super) struct Return {
+    shelf: Arc<Shelf>,
+    user: Option<UserId>,
+    pub(super) voice: Arc<Voice>,
+}
+
+impl Return {
+    pub(super) fn new(
+        shelf: &Arc<Shelf>,
+        id: DeviceId,
+        user: Option<UserId>,
+        session: &Arc<Session>,
+        entry: u32,
+    ) -> Self {
+        let state = State { at: Some((Arc::clone(session), entry)), log: Log::default() };
+        let pid = super::table::fresh_sid();
+        let voice = Arc::new(Voice { id, pid, bounds: shelf.bounds(), state: Mutex::new(state) });
+        Self { shelf: Arc::clone(shelf), user, voice }
+    }
+
+    /// Waits for the client, for whom a transport has just broken off; `None`: it does not come.
+    pub(super) async fn wait(&self) -> Option<(Line, u32)> {
+        self.voice.state().at = None;
+        let (taker, receiver) = oneshot::channel();
+        {
+            let mut all = self.shelf.waiting();
+            if all.len() >= self.shelf.connections_max {
+                return None;
+            }
+            let (user, voice) = (self.user.clone(), Arc::clone(&self.voice));
+            all.insert(self.voice.pid.clone(), Waiting { user, voice, taker });
+        }
+        let mut place = Place { shelf: &self.shelf, pid: &self.voice.pid, receiver };
+        tokio::time::timeout(self.shelf.window, &mut place.receiver).await.ok()?.ok()
+    }
+}
+
+/// A place on the shelf. Given up, nobody is handed over into the void.
+struct Place<'a> {
+    shelf: &'a Shelf,
+    pid: &'a str,
+    receiver: oneshot::Receiver<(Line, u32)>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.shelf.waiting().remove(self.pid);
+        self.receiver.close();
+        if let Ok((line, _)) = self.receiver.try_recv() {
+            life::abandon(line);
+        }
+    }
+}
+
+/// The way to a client who may be away for a while.
+pub(super) struct Voice {
+    id: DeviceId,
+    pid: String,
+    bounds: Bounds,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Where the client is, and as which of that session's visitors.
+    at: Option<(Arc<Session>, u32)>,
+    log: Log,
+}
+
+impl Voice {
+    /// The answer to its CONNECT.
+    pub(super) fn welcome(&self) -> Packet {
+        Packet::of(&format!("40{}", json!({"sid": self.id.as_str(), "pid": self.pid})))
+    }
+
+    /// Goes on in this session: first what was missed, then the answer to CONNECT, then what comes.
+    fn resume(&self, session: &Arc<Session>, offset: Option<Offset>) -> Option<u32> {
+        let mut state = self.state();
+        let missed = state.log.behind(offset)?;
+        let entry = session.knock();
+        missed.for_each(|packet| session.say(packet.clone()));
+        session.enter(self.welcome());
+        tracing::info!("Client recovered: {}", self.id);
+        state.at = Some((Arc::clone(session), entry));
+        Some(entry)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds the voice")
+    }
+}
+
+impl fmt::Debug for Voice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Voice").field("id", &self.id).finish_non_exhaustive() // the private id is a secret
+    }
+}
+
+impl Sink for Voice {
+    fn send(&self, frame: &Frame) -> Result<(), CannotTake> {
+        let numbered = frame.numbered();
+        let mut state = self.state();
+        state.log.push(Instant::now(), numbered.clone(), self.bounds);
+        match &state.at {
+            Some((session, entry)) => match session.tell(*entry, &numbered.packet) {
+                Ok(()) | Err(CannotTake::Closed) => Ok(()), // its driver sees the end as well, and the log has it
+                Err(CannotTake::Full) => Err(CannotTake::Full),
+            },
+            None => Ok(()),
+        }
+    }
+
+    fn carrier(&self) -> &'static str {
+        self.state().at.as_ref().map_or("nothing", |(session, _)| session.out().carrier_name())
+    }
+}

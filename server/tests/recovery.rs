@@ -1,0 +1,211 @@
+//! Connection state recovery on our own engine: who comes back in time has missed nothing and nobody has noticed; everybody else begins anew.
+#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall stop there")]
+
+mod support;
+
+use std::time::Duration;
+
+use chatwright_server::{
+    Config,
+    transport::{EngineKind, EngineRules},
+};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use support::{
+    Client, PATIENCE,
+    server::{self, Instance},
+};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+/// A client that shows each packet as it is, and comes back by hand.
+struct Visitor {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    sid: String,
+    pid: String,
+    /// The last offset that it has read.
+    offset: Value,
+}
+
+impl Visitor {
+    /// Connects with this payload beside the token; what came before the answer to CONNECT is returned too.
+    async fn connect(server: &Instance, user: &str, mut auth: Value) -> (Self, Vec<Value>) {
+        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", server.address);
+        let (socket, _) = timeout(PATIENCE, connect_async(url)).await.unwrap().unwrap();
+        let mut visitor = Self { socket, sid: String::new(), pid: String::new(), offset: auth["offset"].clone() };
+        assert!(visitor.text().await.starts_with("0{"));
+        auth["token"] = json!(server::token(user, Duration::from_secs(60)));
+        visitor.say(&format!("40{auth}")).await;
+        let mut before = Vec::new();
+        loop {
+            let text = visitor.text().await;
+            if let Some(answer) = text.strip_prefix("40") {
+                let answer: Value = serde_json::from_str(answer).unwrap();
+                visitor.sid = answer["sid"].as_str().unwrap().to_owned();
+                visitor.pid = answer["pid"].as_str().unwrap().to_owned();
+                return (visitor, before);
+            }
+            before.push(visitor.noted(&text));
+        }
+    }
+
+    async fn in_room(server: &Instance, user: &str) -> Self {
+        let (mut visitor, _) = Self::connect(server, user, json!({})).await;
+        visitor.say(r#"42["join_room",{"roomId":"room"}]"#).await;
+        assert_eq!(visitor.event().await[0], "message_history");
+        assert_eq!(visitor.event().await[0], "room_users");
+        visitor
+    }
+
+    /// Loses its transport, and comes back as this user.
+    async fn returns_as(self, server: &Instance, user: &str) -> (Self, Vec<Value>) {
+        let auth = json!({"pid": self.pid, "offset": self.offset});
+        drop(self.socket);
+        Self::connect(server, user, auth).await
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).await.unwrap();
+    }
+
+    async fn text(&mut self) -> String {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("something comes in time") {
+                Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.say("3").await,
+                Some(Ok(Message::Text(text))) => return text.as_str().to_owned(),
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    async fn event(&mut self) -> Value {
+        let text = self.text().await;
+        self.noted(&text)
+    }
+
+    /// An event, whose offset is noted.
+    fn noted(&mut self, text: &str) -> Value {
+        let event: Value = serde_json::from_str(text.strip_prefix("42").expect("an event")).unwrap();
+        self.offset = event.as_array().unwrap().last().unwrap().clone();
+        assert!(self.offset.is_string(), "{event}");
+        event
+    }
+}
+
+async fn with_window(window: Duration) -> Instance {
+    let engine = EngineRules { recovery_window: window, ..EngineRules::default() };
+    server::with(Config { engine, engine_kind: EngineKind::Lean, ..server::config() }).await
+}
+
+async fn speak(bob: &mut Client, texts: &[&str]) {
+    for text in texts {
+        bob.emit("send_message", json!({"roomId": "room", "message": text})).await;
+        assert_eq!(bob.event("new_message").await["message"], *text);
+    }
+}
+
+fn texts(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event[1]["message"].as_str().unwrap()).collect()
+}
+
+/// Waits until the server has seen that a client is gone.
+async fn until_connections(server: &Instance, count: usize) {
+    let gone = async {
+        while server.server.tcp_connections() > count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("the server notices");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_in_time_has_missed_nothing_and_nobody_has_noticed() {
+    let server = with_window(Duration::from_secs(60)).await;
+    let mut bob = Client::in_room(server.address, "bob", "room").await;
+    let mut alice = Visitor::in_room(&server, "alice").await;
+    bob.event("user_joined").await;
+    for round in 0..3 {
+        speak(&mut bob, &["here"]).await;
+        assert_eq!(alice.event().await[1]["message"], "here");
+        let (sid, pid) = (alice.sid.clone(), alice.pid.clone());
+        let auth = json!({"pid": alice.pid, "offset": alice.offset});
+        drop(alice);
+        until_connections(&server, 1).await;
+        speak(&mut bob, &["one", "two", "three"]).await;
+        let (back, missed) = Visitor::connect(&server, "alice", auth).await;
+        assert_eq!(texts(&missed), ["one", "two", "three"], "round {round}");
+        assert_eq!((&back.sid, &back.pid), (&sid, &pid));
+        alice = back;
+        alice.say(r#"42["send_message",{"roomId":"room","message":"back"}]"#).await;
+        assert_eq!(alice.event().await[1]["message"], "back");
+        assert_eq!(bob.event("new_message").await["message"], "back"); // and nothing of leaving or joining
+    }
+    assert_eq!(server.server.core().registry().all().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_not_whom_he_says_or_does_not_know_enough_begins_anew() {
+    let server = with_window(Duration::from_secs(60)).await;
+    let mallory = Visitor::in_room(&server, "alice").await;
+    let (sid, pid) = (mallory.sid.clone(), mallory.pid.clone());
+    let (other, missed) = mallory.returns_as(&server, "mallory").await;
+    assert!(other.pid != pid && other.sid != sid && missed.is_empty());
+
+    let auth = json!({"pid": pid, "offset": "never"});
+    let (anew, missed) = Visitor::connect(&server, "alice", auth).await;
+    assert!(anew.pid != pid && anew.sid != sid && missed.is_empty());
+
+    let (other, _) = Visitor::connect(&server, "alice", json!({"pid": "nobody", "offset": "1"})).await;
+    assert!(other.pid != "nobody");
+
+    let mut carol = Visitor::in_room(&server, "carol").await;
+    let (sid, pid) = (carol.sid.clone(), carol.pid.clone());
+    carol.say("41").await;
+    let (anew, _) = carol.returns_as(&server, "carol").await;
+    assert!(anew.pid != pid && anew.sid != sid, "who left on purpose has left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_too_late_has_left() {
+    let server = with_window(Duration::from_millis(200)).await;
+    let mut bob = Client::in_room(server.address, "bob", "room").await;
+    let alice = Visitor::in_room(&server, "alice").await;
+    bob.event("user_joined").await;
+    let (pid, offset) = (alice.pid.clone(), alice.offset.clone());
+    drop(alice);
+    assert_eq!(bob.event("user_left").await["userId"], "alice");
+    let (anew, missed) = Visitor::connect(&server, "alice", json!({"pid": pid, "offset": offset})).await;
+    assert!(anew.pid != pid && missed.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_is_bounded_and_whoever_missed_more_begins_anew() {
+    let engine = EngineRules {
+        recovery_window: Duration::from_secs(60),
+        recovery_bytes_max: 8 * 1024,
+        ..EngineRules::default()
+    };
+    let server = server::with(Config { engine, engine_kind: EngineKind::Lean, ..server::config() }).await;
+    let mut bob = Client::in_room(server.address, "bob", "room").await;
+    let alice = Visitor::in_room(&server, "alice").await;
+    bob.event("user_joined").await;
+    let (pid, auth) = (alice.pid.clone(), json!({"pid": alice.pid, "offset": alice.offset}));
+    drop(alice);
+    until_connections(&server, 1).await;
+    let long = "x".repeat(4000);
+    speak(&mut bob, &[long.as_str(); 3]).await;
+    let (anew, missed) = Visitor::connect(&server, "alice", auth).await;
+    assert!(anew.pid != pid && missed.is_empty());
+    assert_eq!(bob.event("user_left").await["userId"], "alice", "what nobody can go on with is over at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_nobody_who_is_away() {
+    let server = with_window(Duration::from_secs(600)).await;
+    let alice = Visitor::in_room(&server, "alice").await;
+    drop(alice);
+    until_connections(&server, 0).await;
+    let began = std::time::Instant::now();
+    assert_eq!(server.server.drain(Duration::from_secs(20)).await, 0);
+    assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
+}
