@@ -54,6 +54,17 @@ fn a_forbidden_name_is_seen_as_a_file_a_folder_and_a_module() {
     );
 }
 
+/// A sample target stands on its own: its folder is copied, read and run alone. What several of them need alike is one text.
+#[test]
+fn what_samples_have_alike_is_the_same_text() {
+    let copies = ["conversations", "direct", "gateway", "sessions"]
+        .map(|dialect| format!("fixtures/targets/{dialect}-node/src/peers.js"))
+        .map(|path| (read(&root().join(&path)), path));
+    let (first, name) = &copies[0];
+    let others = copies.iter().filter(|(text, _)| text != first).map(|(_, path)| format!("{path} differs from {name}"));
+    none("copies of peers.js that differ", others);
+}
+
 #[test]
 fn no_library_reads_the_environment_or_the_arguments_or_prints() {
     let mut offences = Vec::new();

@@ -1,6 +1,8 @@
 //! `sessions` while Redis is slow, silent, or deaf to subscribers: nobody waits beyond the limits, `/health` says so, and what was missed is
 //! made good. How it fares when Redis is missing, killed and back is in `sessions_redis.rs`.
 
+#[path = "support/speech.rs"]
+mod speech;
 mod support;
 
 use std::{
@@ -22,6 +24,7 @@ use chatwright_server::{
     store::InstanceId,
 };
 use serde_json::{Value, json};
+use speech::{say, until_heard};
 use support::{Client, Got, PATIENCE, link::Link, redis::Redis, server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -55,11 +58,6 @@ async fn join(server: &Server, user: &str, room: &str) -> Client {
     client
 }
 
-async fn say(client: &mut Client, text: &str) {
-    let message = json!({"userId": "x", "username": "x", "content": text, "timestamp": 1});
-    client.emit("send_message", json!({"message": message})).await;
-}
-
 fn told(kind: &str, user: &str) -> Value {
     json!({"eventType": kind, "userId": user, "username": user})
 }
@@ -85,33 +83,6 @@ async fn until_degraded(server: &Server, degraded: bool) -> Value {
     }
 }
 
-/// Says it again and again until it is heard; returns the notices that came before.
-async fn until_heard(speaker: &mut Client, listener: &mut Client, text: &str) -> Vec<Value> {
-    let mut notices = Vec::new();
-    let hearing = async {
-        loop {
-            match listener.next().await {
-                Got::Event(name, data) if name == "receive_message" && data["content"] == text => return,
-                Got::Event(name, data) if name == "system_message" => notices.push(data),
-                Got::Event(..) | Got::Ack(..) => {}
-                end @ (Got::Disconnected | Got::End) => panic!("{end:?}"),
-            }
-        }
-    };
-    let speaking = async {
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            say(speaker, text).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::select! {
-        () = hearing => {}
-        () = speaking => panic!("{text} is never heard"),
-    }
-    notices
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_takes_five_seconds_delays_nobody_that_long_and_is_shared_again_when_it_is_quick() {
     let Some(redis) = Redis::start().await else { return };
@@ -126,7 +97,7 @@ async fn a_redis_that_takes_five_seconds_delays_nobody_that_long_and_is_shared_a
     assert!(began.elapsed() < JOIN_MAX, "the first who joins waits {:?}", began.elapsed());
     assert_eq!(alice.event("system_message").await, told("connect", "bob"));
     let began = Instant::now();
-    say(&mut bob, "quickly").await;
+    say(&mut bob, "bob", "quickly").await;
     assert_eq!(alice.event("receive_message").await["content"], "quickly");
     assert!(began.elapsed() < LIMIT, "who speaks waits for no Redis: {:?}", began.elapsed());
     let said = until_degraded(&one, true).await;
@@ -139,8 +110,8 @@ async fn a_redis_that_takes_five_seconds_delays_nobody_that_long_and_is_shared_a
     let _erin = join(&one, "erin", "a third room").await;
     assert!(began.elapsed() < LIMIT, "a Redis known to be away is waited for: {:?}", began.elapsed());
     link.delay(Duration::ZERO);
-    let mut notices = until_heard(&mut carol, &mut alice, "together again").await;
-    notices.extend(until_heard(&mut bob, &mut carol, "both ways").await);
+    let mut notices = until_heard(&mut carol, "carol", &mut alice, "together again").await;
+    notices.extend(until_heard(&mut bob, "bob", &mut carol, "both ways").await);
     assert!(notices.iter().all(|notice| notice["eventType"] != "disconnect"), "nobody has left: {notices:?}");
     assert_eq!(until_degraded(&one, false).await["storage"], "redis");
 }
@@ -156,7 +127,7 @@ async fn who_came_while_the_channel_was_cut_is_told_once_when_it_is_back() {
     let mut carol = join(&two, "carol", "room").await;
     link.cut_subscribers(false);
     assert_eq!(alice.event("system_message").await, told("connect", "carol"), "the gap is healed from the store");
-    let notices = until_heard(&mut carol, &mut alice, "now").await;
+    let notices = until_heard(&mut carol, "carol", &mut alice, "now").await;
     assert!(notices.is_empty(), "{notices:?}");
     until_degraded(&one, false).await;
 }

@@ -1,5 +1,7 @@
 //! `sessions` over a real Redis: the documented hash, several instances, an instance that dies, a Redis that is missing, lost and back, and TLS.
 
+#[path = "support/speech.rs"]
+mod speech;
 mod support;
 
 use std::{
@@ -18,6 +20,7 @@ use chatwright_server::{
 };
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
+use speech::{say, until_heard};
 use support::{Client, Got, PATIENCE, redis::Redis, server};
 
 const GRACE: Duration = Duration::from_millis(500);
@@ -51,11 +54,6 @@ async fn join(client: &mut Client, user: &str, room: &str) {
     assert_eq!(client.event("system_message").await["eventType"], "existing_users");
 }
 
-async fn say(client: &mut Client, user: &str, text: &str) {
-    let message = json!({"userId": user, "username": "x", "content": text, "timestamp": 1});
-    client.emit("send_message", json!({"message": message})).await;
-}
-
 fn told(kind: &str, user: &str) -> Value {
     json!({"eventType": kind, "userId": user, "username": format!("{user}-name")})
 }
@@ -63,32 +61,6 @@ fn told(kind: &str, user: &str) -> Value {
 async fn hash(inside: &mut redis::aio::MultiplexedConnection, key: &str) -> Vec<(String, Value)> {
     let fields: std::collections::BTreeMap<String, String> = inside.hgetall(key).await.expect("a hash");
     fields.into_iter().map(|(user, json)| (user, serde_json::from_str(&json).expect("JSON"))).collect()
-}
-
-/// Says something again and again until the other hears it; whatever else he hears is returned.
-async fn until_heard(speaker: &mut Client, user: &str, listener: &mut Client, text: &str) -> Vec<Value> {
-    let mut notices = Vec::new();
-    let hearing = async {
-        loop {
-            match listener.next().await {
-                Got::Event(name, data) if name == "receive_message" && data["content"] == text => return,
-                Got::Event(name, data) if name == "system_message" => notices.push(data),
-                Got::Event(..) | Got::Ack(..) => {}
-                end @ (Got::Disconnected | Got::End) => panic!("{end:?}"),
-            }
-        }
-    };
-    let speaking = async {
-        loop {
-            say(speaker, user, text).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::select! {
-        () = hearing => {}
-        () = async { tokio::time::timeout(PATIENCE, speaking).await.unwrap_or_else(|_| panic!("{text} is never heard")) } => {}
-    }
-    notices
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

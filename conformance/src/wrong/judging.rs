@@ -7,7 +7,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -107,7 +107,13 @@ where
 struct BaseRun {
     report: RunReport,
     /// Cases that do not pass there either, twice.
-    weak: BTreeSet<String>,
+    weak: Mutex<BTreeSet<String>>,
+}
+
+impl BaseRun {
+    fn weak(&self) -> BTreeSet<String> {
+        self.weak.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A base: something right, of which the wrong servers of a group are made.
@@ -171,7 +177,7 @@ where
     fn of_interest(&self, place: &Place<'_>, sibling: &Result<BaseRun, String>) -> Vec<String> {
         let (Some(others_max), Ok(sibling)) = (self.judging.others_max, sibling) else { return Vec::new() };
         let mut names: BTreeSet<String> =
-            place.group.iter().flat_map(|server| server.caught_by.iter().cloned()).collect();
+            place.group.iter().flat_map(|server| server.caught_by.iter().chain(&server.play).cloned()).collect();
         let passing = sibling.report.cases.iter().filter(|case| passed(case));
         names.extend(spread(passing, 2 * others_max));
         names.into_iter().collect()
@@ -208,7 +214,7 @@ where
             let again = self.played_right(server, again.into_iter().collect()).await?;
             weak = weak.intersection(&failed(&again)).cloned().collect();
         }
-        Ok(BaseRun { report, weak })
+        Ok(BaseRun { report, weak: Mutex::new(weak) })
     }
 
     /// A run on what a server is made of; that must not die.
@@ -228,7 +234,10 @@ where
         };
         let base = self.base(place).await;
         let _turn = self.turns.acquire().await;
-        let row = self.row(server, base, 1).await;
+        let row = match base {
+            Ok(base) => self.row(server, base, 1).await,
+            Err(why) => not_tried(server, format!("its base: {why}")),
+        };
         self.watcher.judged(&row);
         row
     }
@@ -238,18 +247,26 @@ where
         for attempt in 2..=ATTEMPTS_MAX {
             let is_known = matches!(row.verdict, KillVerdict::Died(_)) || row.is_caught();
             let base = self.places.get(&base_key(server)).and_then(|place| place.run.get());
-            let (false, Some(base @ Ok(_))) = (is_known, base) else { return };
+            let (false, Some(Ok(base))) = (is_known, base) else { return };
+            if !row.weak.is_empty() {
+                self.look_again(server, base, &row.weak).await;
+            }
             *row = self.row(server, base, attempt).await;
             self.watcher.judged(row);
         }
     }
 
-    async fn row(&self, server: &WrongServer, base: &Result<BaseRun, String>, attempt: u32) -> KillRow {
+    /// Cases that failed on a base in the crowd get another chance there, now that nothing else is played.
+    async fn look_again(&self, server: &WrongServer, base: &BaseRun, cases: &[String]) {
+        let Ok(again) = self.played_right(server, cases.to_vec()).await else { return };
+        let passed = again.cases.iter().filter(|case| passed(case)).map(|case| case.name.as_str());
+        let passed: BTreeSet<&str> = passed.collect();
+        base.weak.lock().unwrap_or_else(PoisonError::into_inner).retain(|name| !passed.contains(name.as_str()));
+    }
+
+    async fn row(&self, server: &WrongServer, base: &BaseRun, attempt: u32) -> KillRow {
         let began = Instant::now();
-        let tried = match base {
-            Ok(base) => self.attempt(server, base).await,
-            Err(why) => Err(format!("its base: {why}")),
-        };
+        let tried = self.attempt(server, base).await;
         let row = tried.unwrap_or_else(|why| not_tried(server, why));
         KillRow { attempts: attempt, elapsed: began.elapsed(), ..row }
     }
@@ -264,7 +281,7 @@ where
         target.keep(kept);
         let deaths = target.deaths();
         let report = (self.play)(target, globs).await?;
-        Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak, &deaths.all()) })
+        Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak(), &deaths.all()) })
     }
 }
 

@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chatwright_protocol::vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId};
+use chatwright_protocol::vocabulary::RoomId;
 use chatwright_server::{
     chat::{
         Limits,
-        gateway::{Histories, NewestMessages, Persister, Question, object_id},
+        gateway::{Histories, NewestMessages, Persister, Question},
     },
     events::{memory_queue::MemoryQueue, queue::PersistQueue as _},
     metrics::Metrics,
@@ -24,7 +24,7 @@ use chatwright_server::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::PATIENCE;
+use crate::{message, support::PATIENCE};
 
 /// Fails while it is away, and keeps what it has.
 struct Outage {
@@ -137,21 +137,6 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.stopping.cancel();
-    }
-}
-
-fn message(room: &RoomId, text: &str) -> Message {
-    Message {
-        id: MessageId::from(object_id()),
-        room: room.clone(),
-        sender: Member { user: UserId::from("ann"), name: "Ann".to_owned() },
-        text: text.to_owned(),
-        kind: MessageKind::Text,
-        attachment: None,
-        sent_at_ms: 1,
-        sequence: 0,
-        receiver: None,
-        read_at_ms: None,
     }
 }
 

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chatwright_protocol::vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId};
+use chatwright_protocol::vocabulary::{Message, MessageId, RoomId};
 use chatwright_server::{
-    chat::gateway::{NewestMessages, Persister, object_id},
+    chat::gateway::{NewestMessages, Persister},
     events::{memory_queue::MemoryQueue, queue::PersistQueue as _},
     store::{
         StoreError, StoreFuture,
@@ -18,7 +18,7 @@ use chatwright_server::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::PATIENCE;
+use crate::{message, support::PATIENCE};
 
 /// Fails as it is told to, then works.
 #[derive(Default)]
@@ -50,21 +50,6 @@ impl Archive for Failing {
 
     fn technology(&self) -> &'static str {
         "failing"
-    }
-}
-
-fn message(room: &RoomId, text: &str) -> Message {
-    Message {
-        id: MessageId::from(object_id()),
-        room: room.clone(),
-        sender: Member { user: UserId::from("ann"), name: "Ann".to_owned() },
-        text: text.to_owned(),
-        kind: MessageKind::Text,
-        attachment: None,
-        sent_at_ms: 1,
-        sequence: 0,
-        receiver: None,
-        read_at_ms: None,
     }
 }
 
