@@ -25,7 +25,7 @@ use chatwright_server::{
 };
 use serde_json::{Value, json};
 use speech::{say, until_heard};
-use support::{Client, Got, PATIENCE, link::Link, redis::Redis, server};
+use support::{Client, PATIENCE, link::Link, redis::Redis, server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},

@@ -21,7 +21,7 @@ use chatwright_server::{
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 use speech::{say, until_heard};
-use support::{Client, Got, PATIENCE, redis::Redis, server};
+use support::{Client, PATIENCE, redis::Redis, server};
 
 const GRACE: Duration = Duration::from_millis(500);
 
