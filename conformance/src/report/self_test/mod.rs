@@ -13,6 +13,7 @@ use std::{
 
 pub use self::{json::render as json, junit::render as junit, page::render as html, words::render as words};
 use crate::{
+    dialect::Carrier,
     outcome::ClauseId,
     report::filter_of,
     suite::Suite,
@@ -130,17 +131,22 @@ impl SelfTest {
     }
 }
 
-/// Cases that no wrong server failed at its clause. A probe judges a deployment, of which there are no wrong ones; for a case whose wrong
-/// server was not played nothing is known.
+/// Cases that no wrong server failed at its clause. A probe judges a deployment and some cases judge clients, of which there are no wrong ones
+/// here; for a case whose wrong server was not played nothing is known.
 fn unproven(suite: &Suite, rows: &[KillRow], not_run: &[NotPlayed]) -> Vec<String> {
     let caught = rows.iter().filter(|row| row.is_caught());
     let proven: BTreeSet<&str> = caught.flat_map(|row| row.kills.iter().map(|kill| filter_of(&kill.case))).collect();
     let is_open = |name: &str| suite.proven.contains(name) && !not_run.is_empty() && !proven.contains(name);
     let failed: BTreeSet<&str> =
         rows.iter().filter(|row| !row.is_caught()).flat_map(|row| row.caught_by.iter().map(String::as_str)).collect();
+    let judges_servers = |name: &str| {
+        let (first, rest) = name.split_once('/').unwrap_or((name, ""));
+        let is_of_clients = suite.dialects.get(first).is_some_and(|dialect| dialect.carrier == Carrier::Client);
+        !is_of_clients && !rest.starts_with("probes/")
+    };
     let cases = suite.cases.iter().map(|case| case.name.as_str());
     cases
-        .filter(|name| name.split('/').nth(1) != Some("probes") && !proven.contains(name))
+        .filter(|name| judges_servers(name) && !proven.contains(name))
         .filter(|name| failed.contains(name) || !is_open(name))
         .map(str::to_owned)
         .collect()
