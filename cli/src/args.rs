@@ -152,6 +152,9 @@ pub(crate) struct CheckArgs {
     /// How many cases run at once
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
+    /// A case that sits out clocks for longer than this is not run
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) clock_budget: Option<u64>,
     /// List what would run, and end
     #[arg(long)]
     pub(crate) list: bool,

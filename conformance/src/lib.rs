@@ -16,16 +16,18 @@
 //! 6. `play/end.rs` sends fences and finds what nobody expected; what came of it is a [`outcome::Transcript`] and perhaps a
 //!    [`outcome::Failure`].
 //! 7. [`verdict::verdict`] says what that means, by the level of the failing step's clause and the target's known failures. What
-//!    failed while the judge itself was late is played again, alone.
+//!    failed while the judge itself was late (`lateness.rs`) is played again, alone; [`clocks`] shows what was measured of each clock.
 //! 8. [`report`] shows the [`outcome::RunReport`] on a terminal, as JSON, JUnit XML or HTML.
 //!
 //! Who judges the judge: [`wrong`], servers with one defect each.
 
 pub mod auth_stub;
 pub mod case;
+pub mod clocks;
 pub mod datum;
 pub mod dialect;
 pub mod fixtures;
+mod lateness;
 pub mod outcome;
 mod plan;
 mod play;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::clocks::Reading;
+
 /// How binding a clause is. The level of a case's failing step decides what the failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -48,6 +50,8 @@ pub enum Verdict {
     KnownFailure,
     /// It passed although the target file lists it as failing.
     UnexpectedPass,
+    /// It failed by time alone, each time that it was played, and each time the judge itself was too late to say so.
+    Inconclusive,
     /// It could not be played here; the reason says why.
     NotRun,
 }
@@ -115,8 +119,27 @@ pub struct Failure {
     pub expected: String,
     /// What came instead, in the case language, or how long nothing came.
     pub got: String,
+    /// It is about time alone: nothing came by then, or it came too early.
+    pub timed: bool,
     /// Where the two part: the first place that does not match, such as `.userId: expected "a", got "b"`. Empty when nothing came.
     pub why: String,
+}
+
+/// How late the judge itself was while it played a case, at worst.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Lateness {
+    /// Between the time at which the case wanted to look and the time at which it could.
+    pub task: Duration,
+    /// A round trip on the loopback interface, through the judge's own tasks.
+    pub loopback: Duration,
+}
+
+impl Lateness {
+    /// The worse of the two.
+    #[must_use]
+    pub fn worst(&self) -> Duration {
+        self.task.max(self.loopback)
+    }
 }
 
 /// One case, judged.
@@ -140,6 +163,12 @@ pub struct CaseReport {
     pub transcript: Transcript,
     /// How long it took.
     pub elapsed: Duration,
+    /// How late the judge was.
+    pub late: Lateness,
+    /// How often it was played; more than once where it failed while the judge was late or the machine busy.
+    pub attempts: u32,
+    /// What was measured of the target's clocks.
+    pub clocks: Vec<Reading>,
     /// Whether a wrong server is known that this case catches; `false` is listed as *unproven*.
     pub proven: bool,
 }

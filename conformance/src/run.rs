@@ -10,17 +10,15 @@ use futures_util::{StreamExt, stream};
 use crate::{
     case::{Case, Transport},
     dialect::{Carrier, Dialect},
-    outcome::{CaseReport, ClauseId, ClauseReport, Level, RunReport, Transcript, Verdict},
+    lateness::{Doubt, Metronome},
+    outcome::{CaseReport, ClauseId, ClauseReport, Lateness, Level, RunReport, Transcript, Verdict},
     plan::{Company, Planned, filter, plan, wanted},
     play::{Ending, Played, Stage, play},
     spec::Clause,
     suite::Suite,
-    target::Target,
+    target::{Target, show_duration},
     verdict::{Ended, verdict},
 };
-
-/// A judge that is later than this sees deadlines missed that were kept: what fails then is played again, alone.
-const LAG_MAX: Duration = Duration::from_millis(60);
 
 /// How often at most a case is played alone before its failure counts although the judge was late.
 const ATTEMPTS_ALONE_MAX: u64 = 3;
@@ -158,7 +156,8 @@ pub async fn run(
         return Err(RunError::NothingToRun { filter: config.filter.join(", ") });
     }
     observer.planned(planned.len());
-    let judge = Judge { suite, config, target, observer, levels: &levels, dialect, began };
+    let metronome = Metronome::start();
+    let judge = Judge { suite, config, target, observer, levels: &levels, dialect, metronome, began };
     let mut cases = judge.all(planned).await;
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(judge.report(cases))
@@ -199,15 +198,22 @@ struct Judge<'a> {
     observer: &'a dyn Observer,
     levels: &'a BTreeMap<ClauseId, Level>,
     dialect: &'a Dialect,
+    metronome: Metronome,
     began: Instant,
+}
+
+/// A case that is to be played again, and why.
+struct Again<'c> {
+    one: Planned<'c>,
+    why: Option<String>,
 }
 
 /// A case that was played, and whether that says something.
 struct Attempt<'c> {
     one: Planned<'c>,
     report: CaseReport,
-    /// It failed while the judge was this late: perhaps the judge's fault.
-    doubt: Option<Duration>,
+    /// It failed, perhaps by the judge's fault.
+    doubt: Option<Doubt>,
 }
 
 impl Judge<'_> {
@@ -220,7 +226,8 @@ impl Judge<'_> {
         let (alone, together): (Vec<_>, Vec<_>) = sharing.into_iter().partition(|one| one.company == Company::Nobody);
         let ((more, doubtful_apart), (rest, doubtful)) = tokio::join!(self.together(apart, APART_MAX), async {
             let (mut reports, doubtful) = self.together(together, self.at_once()).await;
-            reports.extend(self.one_by_one(alone).await);
+            let first_time = |one| Again { one, why: None };
+            reports.extend(self.one_by_one(alone.into_iter().map(first_time)).await);
             (reports, doubtful)
         });
         reports.extend(more);
@@ -236,7 +243,7 @@ impl Judge<'_> {
     }
 
     /// Plays so many at once; what says nothing, because the judge was late, is given back.
-    async fn together<'c>(&self, mut cases: Vec<Planned<'c>>, at_once: usize) -> (Vec<CaseReport>, Vec<Planned<'c>>) {
+    async fn together<'c>(&self, mut cases: Vec<Planned<'c>>, at_once: usize) -> (Vec<CaseReport>, Vec<Again<'c>>) {
         let (mut reports, mut doubtful) = (Vec::with_capacity(cases.len()), Vec::new());
         // The longest first: they would otherwise be alone at the end.
         cases.sort_by_key(|one| std::cmp::Reverse(one.bound));
@@ -244,22 +251,43 @@ impl Judge<'_> {
         while let Some(attempt) = attempts.next().await {
             match attempt.doubt {
                 None => reports.push(self.finished(attempt.report)),
-                Some(_) => doubtful.push(attempt.one),
+                Some(doubt) => {
+                    doubtful.push(Again { why: Some(doubt.story(attempt.report.failure.as_ref())), one: attempt.one })
+                }
             }
         }
         (reports, doubtful)
     }
 
-    async fn one_by_one<'c>(&self, cases: impl IntoIterator<Item = Planned<'c>>) -> Vec<CaseReport> {
+    /// Plays them alone. What fails while the judge is late is played again; if it is late each time, a failure by time alone says nothing.
+    async fn one_by_one<'c>(&self, cases: impl IntoIterator<Item = Again<'c>>) -> Vec<CaseReport> {
         let mut reports = Vec::new();
-        for one in cases {
-            let mut attempt = self.attempt(one, 1).await;
+        for Again { one, mut why } in cases {
+            let before = u32::from(why.is_some());
+            let (mut attempt, mut attempts) = (self.attempt(one, 1).await, before + 1);
             for number in 2..=ATTEMPTS_ALONE_MAX {
-                if attempt.doubt.is_some() && attempt.report.verdict == Verdict::Fail {
-                    attempt = self.attempt(attempt.one, number).await;
-                }
+                let Some(doubt) = attempt.doubt.filter(|_| attempt.report.verdict == Verdict::Fail) else { break };
+                why.get_or_insert_with(|| doubt.story(attempt.report.failure.as_ref()));
+                attempt = self.attempt(attempt.one, number).await;
+                attempts += 1;
             }
-            reports.push(self.finished(attempt.report));
+            let Attempt { mut report, doubt, .. } = attempt;
+            report.attempts = attempts;
+            let timed = report.failure.as_ref().is_some_and(|failure| failure.timed);
+            match (report.verdict, doubt, why) {
+                (Verdict::Fail, Some(Doubt::Late(late)), _) if timed => {
+                    report.verdict = Verdict::Inconclusive;
+                    report.reason = Some(format!(
+                        "played {attempts} times, and the judge was late each time, at last by {}",
+                        show_duration(late)
+                    ));
+                }
+                (Verdict::Pass, _, Some(why)) => {
+                    report.reason = Some(format!("passed when it was played again alone; before, {why}"));
+                }
+                (_, _, _) => {}
+            }
+            reports.push(self.finished(report));
         }
         reports
     }
@@ -288,17 +316,18 @@ impl Judge<'_> {
             levels: self.levels,
             documented: false,
         };
+        let began = tokio::time::Instant::now();
         let played = play(one.case, &stage, one.bound.min(left)).await;
-        let lag = played.lag;
-        let report = self.judged(&one, played);
+        let late = Lateness { task: played.lag, loopback: self.metronome.worst_since(began) };
+        let report = self.judged(&one, played, late);
         let is_should = report.failure.as_ref().is_some_and(|failure| failure.level == Level::Should);
         // What is only recorded is not worth the time.
         let counts = report.verdict == Verdict::Fail || report.verdict == Verdict::NonStrict && is_should;
-        let doubt = (counts && lag > LAG_MAX).then_some(lag);
+        let doubt = report.failure.as_ref().filter(|_| counts).and_then(|failure| Doubt::of(failure, late));
         Attempt { one, report, doubt }
     }
 
-    fn judged(&self, one: &Planned, played: Played) -> CaseReport {
+    fn judged(&self, one: &Planned, played: Played, late: Lateness) -> CaseReport {
         let known = self.target.known_failing.iter().find(|known| known.matches(&one.name));
         let ended = match &played.end {
             Ending::Held => Ended::Held,
@@ -307,7 +336,8 @@ impl Judge<'_> {
         };
         let (verdict, reason) = verdict(ended, known.map(|known| known.reason.as_str()), self.config.strict);
         let failure = if let Ending::Failed(failure) = played.end { Some(*failure) } else { None };
-        self.case_report(one, verdict, reason, failure, (played.transcript, played.elapsed))
+        let report = self.case_report(one, verdict, reason, failure, (played.transcript, played.elapsed));
+        CaseReport { late, clocks: played.clocks, ..report }
     }
 
     fn not_run(&self, one: &Planned) -> CaseReport {
@@ -338,6 +368,9 @@ impl Judge<'_> {
             failure,
             transcript,
             elapsed,
+            late: Lateness::default(),
+            attempts: 1,
+            clocks: Vec::new(),
             proven: self.suite.is_proven(&one.case.name),
         }
     }

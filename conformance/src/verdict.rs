@@ -47,6 +47,7 @@ mod tests {
             level,
             expected: String::new(),
             got: String::new(),
+            timed: false,
             why: String::new(),
         }
     }

@@ -115,12 +115,12 @@ async fn a_preamble_that_fails_says_nothing_about_the_clauses_of_the_case() {
 async fn what_a_protocol_forbids_is_a_failure_of_its_own() {
     let table = [
         ("alice > bytes [193, 0]", "rfc6455"),
-        ("alice > bytes [129, 128, 0, 0, 0, 0]", "rfc6455"),
+        ("alice > bytes [129, 128, 0, 0, 0, 0]", "rfc6455/2.11"),
         ("alice > bytes [129, 1, 255]", "rfc6455"),
-        ("alice > say [\"9\"]", "engine-io"),
+        ("alice > say [\"9\"]", "engine-io/4.3"),
         ("alice > say [\"42{}\"]", "socket-io"),
         ("alice > say [\"42/other,[\\\"x\\\"]\"]", "socket-io"),
-        ("alice > say [\"451-[\\\"x\\\"]\", \"42[\\\"y\\\"]\"]", "socket-io"),
+        ("alice > say [\"451-[\\\"x\\\"]\", \"42[\\\"y\\\"]\"]", "socket-io/4.1"),
     ];
     for (line, protocol) in table {
         let report = judge(&format!("alice connects\n{line}\nalice <* hello §1.2")).await;

@@ -64,7 +64,12 @@ fn interrupted() -> UseError {
 
 fn conclude(global: &Global, args: &CheckArgs, report: &CheckReport) -> Result<Outcome, UseError> {
     reports::write(global, args, report)?;
-    Ok(if Summary::total(report).failed > 0 { Outcome::Fail } else { Outcome::Pass })
+    let summary = Summary::total(report);
+    Ok(match (summary.failed, summary.inconclusive) {
+        (0, 0) => Outcome::Pass,
+        (0, _) => Outcome::Inconclusive,
+        (_, _) => Outcome::Fail,
+    })
 }
 
 fn config(suite: &Suite, args: &CheckArgs) -> Result<RunConfig, UseError> {
@@ -84,7 +89,7 @@ fn config(suite: &Suite, args: &CheckArgs) -> Result<RunConfig, UseError> {
         seed: seed::or_draw(args.seed),
         transports,
         parallel: args.jobs.unwrap_or(RunConfig::default().parallel),
-        clock_budget: CLOCK_BUDGET,
+        clock_budget: args.clock_budget.map_or(CLOCK_BUDGET, Duration::from_secs),
         cases,
         ..RunConfig::default()
     })

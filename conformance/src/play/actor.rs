@@ -53,6 +53,8 @@ pub(super) struct Actor {
     /// It was told to stop reading: its stream cannot be judged to the end.
     pub(super) deaf: bool,
     pub(super) last_step: Instant,
+    /// When that came which the step under way has taken.
+    pub(super) consumed: Option<Instant>,
     pub(super) options: ConnectOptions,
 }
 
@@ -84,6 +86,7 @@ impl Actor {
             at_fence: false,
             deaf: false,
             last_step: Instant::now(),
+            consumed: None,
             options: ConnectOptions::default(),
         }
     }

@@ -9,6 +9,7 @@ use crate::{
         eval_url, match_pattern, match_text,
     },
     datum::Datum,
+    dialect::Carrier,
     target::show_duration,
     wire::{Answer, Dial, HttpRequest, http_send},
 };
@@ -21,6 +22,10 @@ impl Player<'_> {
     pub(super) fn routed(&self, path: String) -> String {
         let path = match path.strip_prefix(PROTOCOL_PATH) {
             Some(rest) if self.stage.dialect.path.ends_with('/') => format!("{}{rest}", self.stage.dialect.path),
+            // Raw WebSocket has its opening there, whatever the query says.
+            Some(rest) if self.stage.dialect.carrier == Carrier::WebSocket && rest.starts_with('?') => {
+                format!("{}{rest}", self.stage.dialect.path)
+            }
             Some(_) | None => path,
         };
         self.ears().their_route(path)
@@ -72,7 +77,7 @@ impl Player<'_> {
             if body.is_empty() { String::new() } else { format!(" {}", clipped(String::from_utf8_lossy(&body))) };
         self.recorder.sent(&actor.key, &format!("requests {} {path}{shown}", request.method), line);
         let path = format!("{}{path}", address.path);
-        let dial = Dial { address, window: None };
+        let dial = Dial { address, window: None, beats: self.beats.clone() };
         let request = HttpRequest { dial, method: request.method.clone(), path, headers, body };
         actor.request = Some(tokio::spawn(http_send(request)));
         Ok(())
@@ -124,7 +129,15 @@ impl Player<'_> {
     fn unanswered(&self, want: &Want, site: &Site, got: String, why: String) -> Stop {
         self.failure(
             site,
-            Blame { line: want.line, step: &want.shown, tail: &want.tail, expected: want.shown.clone(), got, why },
+            Blame {
+                line: want.line,
+                step: &want.shown,
+                tail: &want.tail,
+                expected: want.shown.clone(),
+                got,
+                timed: false,
+                why,
+            },
         )
     }
 

@@ -1,5 +1,7 @@
 //! Steps that connect: Engine.IO sessions, namespaces, WebSockets, bare TCP.
 
+use std::time::Duration;
+
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, timeout};
@@ -133,13 +135,32 @@ impl Player<'_> {
         }
         let want =
             Want { line: how.line, shown: how.shown.to_owned(), tail: how.tail.clone(), kind: Kind::Connected(nsp) };
+        let early = self.pings_before(actor, patience).await;
         let bound = self.expect(actor, ExpectMode::Next, vec![want], site).await?;
+        early.into_iter().rev().for_each(|ping| actor.inbox.push_front(ping));
         let payload = self.names.unbind("CONNECT").or_else(|| bound.into_iter().next().map(|(_, payload)| payload));
         if let Some(sid) = payload.as_ref().and_then(|payload| payload.field("sid")) {
             self.names.fact(&actor.key, "socket", sid.clone());
         }
         let about_that = options.auth.is_some() || self.case.needs.iter().any(|need| need == "identity=open");
         if about_that || options.nsp.is_some() { Ok(()) } else { self.greet(actor, site).await }
+    }
+
+    /// Where pings are shown, one that comes before the answer to CONNECT is for later lines to judge, not for this one.
+    async fn pings_before(&mut self, actor: &mut Actor, patience: Duration) -> Vec<Got> {
+        let mut pings = Vec::new();
+        if !self.case.manual_pings {
+            return pings;
+        }
+        let (ears, until) = (self.ears(), Instant::now() + patience);
+        while let Some(got) = actor.next(until, &ears).await {
+            if got.packet.as_deref() != Some("2") {
+                actor.inbox.push_front(got);
+                break;
+            }
+            pings.push(got);
+        }
+        pings
     }
 
     /// `connects` on a carrier without a handshake of its own.
@@ -190,6 +211,7 @@ impl Player<'_> {
             dial: Dial {
                 address: self.address(actor, options.on.as_deref().unwrap_or("socket"))?,
                 window: options.window,
+                beats: self.beats.clone(),
             },
             path,
             query: self.texts(&options.query)?,
@@ -246,6 +268,7 @@ impl Player<'_> {
             tail: &how.tail,
             expected: expected.to_owned(),
             got: got.to_owned(),
+            timed: false,
             why: String::new(),
         };
         self.failure(site, blame)
@@ -273,6 +296,7 @@ impl Player<'_> {
                 tail: &how.tail,
                 expected: "the upgrade to WebSocket".to_owned(),
                 got: got.to_string(),
+                timed: false,
                 why: String::new(),
             },
         ))
@@ -290,7 +314,7 @@ impl Player<'_> {
         actor.over = false;
         let address = self.address(actor, dialling.on.unwrap_or("socket"))?;
         let base = address.path.clone();
-        let to = Dial { address, window: dialling.window };
+        let to = Dial { address, window: dialling.window, beats: self.beats.clone() };
         let patience = self.patience(&Tail::default())?;
         let attempt = async {
             let Some(path) = dialling.path else {
@@ -323,6 +347,7 @@ impl Player<'_> {
                 tail: &tail,
                 expected: "a connection and an answer to the handshake".to_owned(),
                 got: failed,
+                timed: false,
                 why: String::new(),
             },
         ))

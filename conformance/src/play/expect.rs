@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     Blame, Go, Player, Site, Stop,
     actor::{Actor, Ears, Line},
+    forbidden,
     got::{Got, What},
     serve::well_formed,
     want::{Differs, Want},
@@ -63,11 +64,18 @@ impl<'a> Player<'a> {
         }
         let ears = self.ears();
         let (mut all, mut skipped) = (Bindings::new(), 0_usize);
+        // A judge that is late waits for as much longer: what it misses may have come in time.
+        let mut allowance = Duration::ZERO;
         while !wants.is_empty() {
-            let Some(got) = actor.next(started + patience, &ears).await else {
+            let Some(got) = actor.next(started + patience + allowance, &ears).await else {
+                if self.lateness() > allowance && !matches!(actor.line, Line::None) {
+                    allowance = self.lateness();
+                    continue;
+                }
                 if matches!(actor.line, Line::None) && wants.iter().all(Want::is_met_by_absence) {
                     break;
                 }
+                self.read_clock(&wants[0].tail, actor.last_step.elapsed())?;
                 return Err(self.missing(actor, &wants, site, (started.elapsed(), skipped)));
             };
             self.recorder.received(got.at, &actor.key, &got.to_string());
@@ -114,7 +122,8 @@ impl<'a> Player<'a> {
         self.recorder.consumed(&actor.key, site.line.unwrap_or(want.line));
         if let Some(after) = &want.tail.after {
             let (least, since) = (self.span(after)?, got.at.saturating_duration_since(actor.last_step));
-            if since < least {
+            self.read_clock(&want.tail, since)?;
+            if since + self.lateness() < least {
                 return Err(self.failure(
                     site,
                     Blame {
@@ -123,7 +132,11 @@ impl<'a> Player<'a> {
                         tail: &want.tail,
                         expected: format!("{} not before {} have passed", want.shown, show_duration(least)),
                         got: format!("{got} after {}", show_duration(since)),
-                        why: "it came too early".to_owned(),
+                        timed: true,
+                        why: format!(
+                            "it came too early; the judge was at most {} late",
+                            show_duration(self.lateness())
+                        ),
                     },
                 ));
             }
@@ -132,6 +145,7 @@ impl<'a> Player<'a> {
             self.names.bind(name, datum.clone());
         }
         actor.over |= want.ends(got);
+        actor.consumed = Some(got.at);
         actor.optional.clear();
         Ok(())
     }
@@ -181,9 +195,13 @@ impl<'a> Player<'a> {
     }
 
     pub(super) fn refuse_broken(&self, got: &Got, want: &Want, site: &Site) -> Go {
-        let What::Raw(Raw::Broken { protocol, .. }) = &got.what else { return Ok(()) };
-        let clause = if self.stage.dialect.carrier == Carrier::Client { well_formed(protocol) } else { protocol };
-        let tail = Tail { clause: Some(ClauseId(clause.to_owned())), ..Tail::default() };
+        let What::Raw(Raw::Broken { protocol, what }) = &got.what else { return Ok(()) };
+        let clause = if self.stage.dialect.carrier == Carrier::Client {
+            ClauseId(well_formed(protocol).to_owned())
+        } else {
+            forbidden::clause(protocol, what)
+        };
+        let tail = Tail { clause: Some(clause), ..Tail::default() };
         let mut stop = self.failure(
             site,
             Blame {
@@ -192,6 +210,7 @@ impl<'a> Player<'a> {
                 tail: &tail,
                 expected: format!("{}, in well-formed {protocol}", want.shown),
                 got: got.to_string(),
+                timed: false,
                 why: String::new(),
             },
         );
@@ -217,6 +236,7 @@ impl<'a> Player<'a> {
                 tail: &want.tail,
                 expected: want.shown.clone(),
                 got,
+                timed: connected,
                 why: String::new(),
             },
         )
@@ -241,6 +261,7 @@ impl<'a> Player<'a> {
                 tail: &want.tail,
                 expected: want.shown.clone(),
                 got: got.to_string(),
+                timed: false,
                 why,
             },
         )
@@ -255,6 +276,7 @@ impl<'a> Player<'a> {
                 tail: &never.tail,
                 expected: never.shown.clone(),
                 got: got.to_string(),
+                timed: false,
                 why: "it came".to_owned(),
             },
         )
@@ -324,6 +346,7 @@ impl<'a> Player<'a> {
                             tail: &want.tail,
                             expected: want.shown.clone(),
                             got: format!("{:?} and then {ended}", crate::case::clipped(&text)),
+                            timed: false,
                             why: String::new(),
                         },
                     ));

@@ -5,6 +5,7 @@ mod answers;
 mod connect;
 mod end;
 mod expect;
+mod forbidden;
 mod got;
 mod names;
 mod own;
@@ -19,7 +20,10 @@ mod world;
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,14 +33,29 @@ use tokio::time::Instant;
 
 use self::{actor::Actor, names::Names, transcript::Recorder};
 use crate::{
-    case::{Case, Tail, Transport},
+    case::{Amount, Case, Span, Tail, Transport},
+    clocks::Reading,
     dialect::Dialect,
     outcome::{ClauseId, Failure, Level, Phase, Transcript},
     target::{Subject, Target, Timing},
+    wire::Beats,
 };
 
 /// How often the judge looks whether it is late.
 const TICK: Duration = Duration::from_millis(20);
+
+/// Where the judge was late, it waits at most so much longer: beyond that it is not fit to judge time at all.
+const ALLOWANCE_MAX: Duration = Duration::from_secs(2);
+
+/// Readings that one case may leave.
+const READINGS_MAX: usize = 400;
+
+/// A ping that is merely seen passing by is too early or too late beyond these.
+const SEEN_EARLY: Duration = Duration::from_millis(100);
+const SEEN_LATE: Duration = Duration::from_secs(2);
+
+/// The clock of the heartbeat.
+const PING_INTERVAL: &str = "ping_interval";
 
 /// Where a case is played.
 #[derive(Clone, Copy)]
@@ -91,6 +110,8 @@ pub(crate) struct Played {
     pub(crate) elapsed: Duration,
     /// How late the judge itself was at worst: where clocks matter, a late judge sees things that are not there.
     pub(crate) lag: Duration,
+    /// What was measured of the target's clocks.
+    pub(crate) clocks: Vec<Reading>,
     pub(crate) end: Ending,
 }
 
@@ -122,7 +143,7 @@ pub(crate) async fn play(case: &Case, stage: &Stage<'_>, bound: Duration) -> Pla
 async fn play_on(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
     let seed = seed_of(stage.seed, &case.name, stage.transport);
     let mut player = Player::new(case, stage, seed);
-    let late = AtomicU64::new(0);
+    let late = Arc::clone(&player.late);
     let outcome = tokio::select! {
         outcome = tokio::time::timeout(bound, player.run()) => outcome,
         never = watch_clock(&late) => match never {},
@@ -137,8 +158,9 @@ async fn play_on(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
         Err(_) => Ending::Failed(Box::new(player.out_of_time(bound))),
     };
     let elapsed = player.recorder.elapsed();
-    let lag = Duration::from_millis(late.into_inner());
-    Played { transcript: player.recorder.finish(), elapsed, lag, end }
+    let lag = player.lateness();
+    player.heed_beats();
+    Played { clocks: player.readings, transcript: player.recorder.finish(), elapsed, lag, end }
 }
 
 /// Measures in the case's own task how much later than asked the judge gets to do things, at worst.
@@ -176,6 +198,10 @@ struct Player<'a> {
     served: Option<serve::Served>,
     /// The line that is being played.
     line: u32,
+    /// How late the judge was so far, in milliseconds.
+    late: Arc<AtomicU64>,
+    readings: Vec<Reading>,
+    beats: Beats,
 }
 
 /// Where in a case a step stands, for its failure.
@@ -199,6 +225,8 @@ struct Blame<'s> {
     tail: &'s Tail,
     expected: String,
     got: String,
+    /// It is about time alone.
+    timed: bool,
     why: String,
 }
 
@@ -220,6 +248,9 @@ impl<'a> Player<'a> {
             scripted: BTreeSet::new(),
             served: None,
             line: 1,
+            late: Arc::default(),
+            readings: Vec::new(),
+            beats: Beats::default(),
         }
     }
 
@@ -234,6 +265,56 @@ impl<'a> Player<'a> {
         self.end().await
     }
 
+    /// How late the judge was so far, as far as that excuses anything.
+    fn lateness(&self) -> Duration {
+        Duration::from_millis(self.late.load(Ordering::Relaxed)).min(ALLOWANCE_MAX)
+    }
+
+    /// Which clocks of the target a span is made of, and how long they are together; `None`: none.
+    fn clocks_of(&self, span: &Span) -> Option<(String, Duration)> {
+        let name = |amount: &Amount| match amount {
+            Amount::Clock(name) => Some((name.clone(), self.stage.clock(name)?)),
+            Amount::Millis(_) | Amount::Name(_) => None,
+        };
+        let clocks: Vec<_> = span.0.iter().filter(|term| !term.minus).filter_map(|term| name(&term.amount)).collect();
+        let names: Vec<&str> = clocks.iter().map(|(name, _)| name.as_str()).collect();
+        let length = clocks.iter().map(|(_, length)| *length).sum();
+        (!clocks.is_empty()).then(|| (names.join(" + "), length))
+    }
+
+    /// Takes down what a step has measured that says how early a clock may come.
+    fn read_clock(&mut self, tail: &Tail, measured: Duration) -> Go {
+        let Some(after) = &tail.after else { return Ok(()) };
+        let Some((clock, nominal)) = self.clocks_of(after) else { return Ok(()) };
+        let latest = tail.within.as_ref().map(|within| self.span(within)).transpose()?;
+        let (earliest, late) = (self.span(after)?, self.lateness());
+        self.keep_reading(Reading { clock, nominal, earliest, latest, measured, late, judged: true });
+        Ok(())
+    }
+
+    /// Takes down the pings that nobody asked for.
+    fn heed_beats(&mut self) {
+        let Some(nominal) = self.stage.clock(PING_INTERVAL) else { return };
+        let late = self.lateness();
+        for measured in self.beats.taken() {
+            self.keep_reading(Reading {
+                clock: PING_INTERVAL.to_owned(),
+                nominal,
+                earliest: nominal.saturating_sub(SEEN_EARLY),
+                latest: Some(nominal + SEEN_LATE),
+                measured,
+                late,
+                judged: false,
+            });
+        }
+    }
+
+    fn keep_reading(&mut self, reading: Reading) {
+        if self.readings.len() < READINGS_MAX {
+            self.readings.push(reading);
+        }
+    }
+
     fn failure(&self, site: &Site, blame: Blame) -> Stop {
         let clause = blame.tail.clause.clone().or_else(|| self.case.clauses.first().cloned());
         let clause = clause.unwrap_or_else(|| ClauseId(self.case.name.clone()));
@@ -245,6 +326,7 @@ impl<'a> Player<'a> {
             clause,
             expected: blame.expected,
             got: blame.got,
+            timed: blame.timed,
             why: blame.why,
         }))
     }
@@ -259,6 +341,7 @@ impl<'a> Player<'a> {
             clause,
             expected: format!("the end of the case within {bound:?}"),
             got: "it was still being played".to_owned(),
+            timed: true,
             why: String::new(),
         }
     }

@@ -29,7 +29,7 @@ pub(super) async fn play(case: &Case, own: &Own, stage: &Stage<'_>, bound: Durat
 }
 
 fn not_played(began: Instant, end: Ending) -> Played {
-    Played { transcript: Transcript::default(), elapsed: began.elapsed(), lag: Duration::ZERO, end }
+    Played { transcript: Transcript::default(), elapsed: began.elapsed(), lag: Duration::ZERO, clocks: Vec::new(), end }
 }
 
 /// What the header says, with its names filled in; the target's own `{names}` are filled in when the instance starts.
@@ -74,6 +74,7 @@ fn not_started(case: &Case, stage: &Stage<'_>, why: String) -> Failure {
         level: stage.levels.get(&clause).copied().unwrap_or(Level::Must),
         clause,
         expected: "an instance that is ready".to_owned(),
+        timed: false,
         got: why,
         why: String::new(),
     }

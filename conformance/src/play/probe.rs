@@ -62,7 +62,9 @@ impl Player<'_> {
                 let got = clipped(got);
                 self.recorder.note("", &format!("it says {got}"), Some(step.line));
                 let expected = says.to_string();
-                return Err(self.failure(site, Blame { line: step.line, step: &shown, tail, expected, got, why }));
+                return Err(
+                    self.failure(site, Blame { line: step.line, step: &shown, tail, expected, got, timed: false, why })
+                );
             }
             sleep(ASK_AGAIN_AFTER).await;
         }

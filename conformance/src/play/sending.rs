@@ -181,6 +181,7 @@ impl Player<'_> {
                         tail: &tail,
                         expected: "that the target reads what it is sent".to_owned(),
                         got: format!("it took nothing more for {}", show_duration(patience)),
+                        timed: false,
                         why: String::new(),
                     },
                 ))

@@ -260,8 +260,16 @@ impl<'a> Player<'a> {
         }
         let shown = format!("{} {does}", name.key());
         let line = site.line.unwrap_or(line);
+        let began = Instant::now();
+        actor.consumed = None;
         let done = self.act(&mut actor, does, (line, shown), site).await;
-        actor.last_step = Instant::now();
+        // What follows is timed from when that came which was waited for, and from before that was sent which was sent: so that a judge
+        // who is late itself takes nothing for too early.
+        actor.last_step = match actor.consumed {
+            Some(at) => at,
+            None if is_sending(does) => began,
+            None => Instant::now(),
+        };
         self.actors.insert(name.key(), actor);
         done
     }
@@ -339,6 +347,19 @@ impl<'a> Player<'a> {
             | Act::ResumesReading => self.send(actor, does, (line, &shown), site).await,
         }
     }
+}
+
+fn is_sending(does: &Act) -> bool {
+    matches!(
+        does,
+        Act::Emits { .. }
+            | Act::Acknowledges { .. }
+            | Act::SendsJson(_)
+            | Act::Sends(_)
+            | Act::Leaves(_)
+            | Act::Drops
+            | Act::Requests(_)
+    )
 }
 
 fn expected_shown(actor: &str, expected: &Expected) -> String {

@@ -77,7 +77,7 @@ impl Player<'_> {
 
     fn ended_wrongly(&self, step: &Step, tail: &Tail, got: String, why: String) -> Stop {
         let shown = step.to_string();
-        let blame = Blame { line: step.line, step: &shown, tail, expected: shown.clone(), got, why };
+        let blame = Blame { line: step.line, step: &shown, tail, expected: shown.clone(), got, timed: false, why };
         self.failure(&Site::CASE, blame)
     }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Coverage, Standing, Summary, standings, words::rerun_command};
+use crate::clocks::{Calibration, Distribution, Timeliness, calibration, distributions};
 use crate::outcome::{CaseReport, CheckReport, Entry, EntryKind, Failure, Level, Phase, RunReport, Verdict};
 
 /// Changes when a field changes its meaning or goes away; not when one is added.
@@ -31,8 +32,27 @@ struct Run<'a> {
     elapsed_ms: u128,
     summary: Summary,
     coverage: Coverages,
+    judge: Calibration,
+    clocks: Vec<Clock>,
     cases: Vec<Case<'a>>,
     clauses: Vec<Clause<'a>>,
+}
+
+/// What was measured of one clock.
+#[derive(Serialize)]
+struct Clock {
+    clock: String,
+    nominal_ms: u128,
+    earliest_ms: u128,
+    latest_ms: Option<u128>,
+    measured: usize,
+    judged: usize,
+    min_ms: u128,
+    median_ms: u128,
+    max_ms: u128,
+    early: usize,
+    late: usize,
+    verdict: Timeliness,
 }
 
 #[derive(Serialize)]
@@ -49,6 +69,10 @@ struct Case<'a> {
     clauses: Vec<&'a str>,
     proven: bool,
     elapsed_ms: u128,
+    /// How late the judge was at worst.
+    late_ms: u128,
+    /// How often it was played.
+    attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,6 +149,8 @@ fn run(report: &RunReport) -> Run<'_> {
         elapsed_ms: report.elapsed.as_millis(),
         summary: Summary::of(report),
         coverage: Coverages { wire_must: Coverage::wire_must(report), deployment: Coverage::deployment(report) },
+        judge: calibration(report),
+        clocks: distributions(report).into_iter().map(clock).collect(),
         cases: report.cases.iter().map(|c| case(report, c)).collect(),
         clauses: report
             .clauses
@@ -141,6 +167,24 @@ fn run(report: &RunReport) -> Run<'_> {
     }
 }
 
+fn clock(of: Distribution) -> Clock {
+    let (min, median, max) = (of.min(), of.median(), of.max());
+    Clock {
+        verdict: of.timeliness(),
+        clock: of.clock,
+        nominal_ms: of.nominal.as_millis(),
+        earliest_ms: of.earliest.as_millis(),
+        latest_ms: of.latest.map(|latest| latest.as_millis()),
+        measured: of.measured.len(),
+        judged: of.judged,
+        min_ms: min.as_millis(),
+        median_ms: median.as_millis(),
+        max_ms: max.as_millis(),
+        early: of.early,
+        late: of.late,
+    }
+}
+
 fn case<'a>(report: &RunReport, case: &'a CaseReport) -> Case<'a> {
     Case {
         name: &case.name,
@@ -149,6 +193,8 @@ fn case<'a>(report: &RunReport, case: &'a CaseReport) -> Case<'a> {
         clauses: case.clauses.iter().map(|clause| clause.0.as_str()).collect(),
         proven: case.proven,
         elapsed_ms: case.elapsed.as_millis(),
+        late_ms: case.late.worst().as_millis(),
+        attempts: case.attempts,
         reason: case.reason.as_deref(),
         failure: case.failure.as_ref().map(failed),
         rerun: case.failure.is_some().then(|| rerun_command(report, &case.name)),

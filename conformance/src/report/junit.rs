@@ -54,9 +54,17 @@ fn test_case(report: &RunReport, case: &CaseReport, folder: &str) -> TestCase {
             status.set_type("unexpected-pass").set_message("passed although the target file lists it as failing");
             status
         }
-        Verdict::KnownFailure | Verdict::NotRun => {
+        Verdict::KnownFailure | Verdict::Inconclusive | Verdict::NotRun => {
             let mut status = TestCaseStatus::skipped();
-            let kind = if case.verdict == Verdict::NotRun { "not run" } else { "known failure" };
+            let kind = match case.verdict {
+                Verdict::NotRun => "not run",
+                Verdict::Inconclusive => "inconclusive",
+                Verdict::KnownFailure
+                | Verdict::Pass
+                | Verdict::Fail
+                | Verdict::NonStrict
+                | Verdict::UnexpectedPass => "known failure",
+            };
             status.set_message(format!("{kind}: {}", case.reason.as_deref().unwrap_or("no reason given")));
             status
         }

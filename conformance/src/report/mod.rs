@@ -27,6 +27,8 @@ pub struct Summary {
     pub known_failures: usize,
     /// Of the failed ones: passed although listed as failing.
     pub unexpected_passes: usize,
+    /// Failed by time alone, while the judge was too late to say so.
+    pub inconclusive: usize,
     /// Could not be played here.
     pub not_run: usize,
     /// Cases that no wrong server is known to fail.
@@ -48,6 +50,7 @@ impl Summary {
                     summary.failed += 1;
                     summary.unexpected_passes += 1;
                 }
+                Verdict::Inconclusive => summary.inconclusive += 1,
                 Verdict::NotRun => summary.not_run += 1,
             }
             summary.unproven += usize::from(!case.proven);
@@ -64,16 +67,19 @@ impl Summary {
             non_strict: total.non_strict + run.non_strict,
             known_failures: total.known_failures + run.known_failures,
             unexpected_passes: total.unexpected_passes + run.unexpected_passes,
+            inconclusive: total.inconclusive + run.inconclusive,
             not_run: total.not_run + run.not_run,
             unproven: total.unproven + run.unproven,
         })
     }
 
-    /// `N passed, N failed`, and `, N not run` where so: the last line of a run.
+    /// `N passed, N failed`, and `, N inconclusive`, `, N not run` where so: the last line of a run.
     #[must_use]
     pub fn last_line(&self) -> String {
+        let inconclusive =
+            if self.inconclusive > 0 { format!(", {} inconclusive", self.inconclusive) } else { String::new() };
         let not_run = if self.not_run > 0 { format!(", {} not run", self.not_run) } else { String::new() };
-        format!("{} passed, {} failed{not_run}", self.passed, self.failed)
+        format!("{} passed, {} failed{inconclusive}{not_run}", self.passed, self.failed)
     }
 }
 
@@ -116,7 +122,16 @@ pub fn standings(report: &RunReport) -> BTreeMap<&ClauseId, Standing> {
     };
     for case in &report.cases {
         if let Some(failure) = &case.failure {
-            note(&failure.clause, if case.verdict == Verdict::Fail { Standing::Broken } else { Standing::NotKept });
+            let standing = match case.verdict {
+                Verdict::Fail => Standing::Broken,
+                Verdict::Inconclusive => continue,
+                Verdict::Pass
+                | Verdict::NonStrict
+                | Verdict::KnownFailure
+                | Verdict::UnexpectedPass
+                | Verdict::NotRun => Standing::NotKept,
+            };
+            note(&failure.clause, standing);
         }
         if matches!(case.verdict, Verdict::Pass | Verdict::UnexpectedPass) {
             case.clauses.iter().for_each(|clause| note(clause, Standing::Held));
@@ -213,6 +228,9 @@ fn shared_line(report: &RunReport) -> Option<String> {
 fn names<'a>(cases: impl IntoIterator<Item = &'a CaseReport>) -> BTreeSet<&'a str> {
     cases.into_iter().map(|case| filter_of(&case.name)).collect()
 }
+
+#[cfg(test)]
+pub(crate) use sample::report as sample_run;
 
 #[cfg(test)]
 mod sample;

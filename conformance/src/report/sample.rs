@@ -65,6 +65,9 @@ pub(super) fn case(name: &str, title: &str, clauses: &[&str], verdict: Verdict) 
         failure: None,
         transcript: talk(),
         elapsed: Duration::from_millis(34),
+        late: crate::outcome::Lateness::default(),
+        attempts: 1,
+        clocks: Vec::new(),
         proven: true,
     }
 }
@@ -82,6 +85,7 @@ fn failure(phase: Phase, clause: &str, level: Level, got: &str) -> Failure {
             r#"new_message {"roomId": "r-7f3a", "userId": "u-alice-7f3a", "message": "hi", "timestamp": @millis}"#
                 .to_owned(),
         got: got.to_owned(),
+        timed: false,
         why: if phase == Phase::Step && level == Level::Should { "item 2: surplus".to_owned() } else { String::new() },
     }
 }
@@ -145,7 +149,7 @@ fn clauses() -> Vec<ClauseReport> {
     ]
 }
 
-pub(super) fn report() -> RunReport {
+pub(crate) fn report() -> RunReport {
     let mut echo = case(
         "rooms/messages/echo",
         "A message reaches every member of its room once, its sender too.",

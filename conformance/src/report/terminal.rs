@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Coverage, Summary, clause, names, shared_line,
-    words::{clipped, filter_of, rerun_command, show_elapsed, transcript_line},
+    words::{clipped, clock_lines, filter_of, rerun_command, show_elapsed, transcript_line},
 };
+use crate::clocks::Timeliness;
 use crate::outcome::{CaseReport, CheckReport, EntryKind, Failure, Phase, RunReport, Verdict};
 
 /// What a stretch of text is; a style decides how that looks.
@@ -122,7 +123,9 @@ fn one_run(report: &RunReport, style: &dyn Style) -> String {
     page.surprises();
     page.non_strict();
     page.known_failures();
+    page.inconclusive();
     page.not_run();
+    page.clocks();
     page.unproven();
     page.coverage();
     page.text
@@ -289,6 +292,27 @@ impl Page<'_> {
         for case in cases {
             let about = self.paint(Role::Quiet, clipped(&about(case).replace('\n', " "), LINE_CHARS_MAX));
             self.line(format!("  {}  {about}", case.name));
+        }
+    }
+
+    fn inconclusive(&mut self) {
+        let cases = self.with(Verdict::Inconclusive);
+        self.section(
+            Role::Doubtful,
+            "inconclusive: they failed by time alone, and the judge was late itself; play them on a quieter machine",
+            &cases,
+            |case| case.reason.clone().unwrap_or_default(),
+        );
+    }
+
+    fn clocks(&mut self) {
+        for (i, (about, verdict)) in clock_lines(self.report).into_iter().enumerate() {
+            if i == 0 {
+                self.line("");
+            }
+            let role = if verdict == Timeliness::OnTime { Role::Quiet } else { Role::Doubtful };
+            let line = self.paint(role, about);
+            self.line(line);
         }
     }
 

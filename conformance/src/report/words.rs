@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::outcome::{Entry, EntryKind, RunReport};
+use crate::{
+    clocks::{Distribution, Timeliness, calibration, distributions},
+    outcome::{Entry, EntryKind, RunReport},
+};
 
 /// `840 ms`, `3.20 s`, `2 m 05 s`.
 #[must_use]
@@ -87,4 +90,35 @@ pub(super) fn clipped(text: &str, chars_max: usize) -> String {
         clean.push_str(&format!(" … (+{left_out} bytes)"));
     }
     clean
+}
+
+/// A line for each clock that was measured, and then one for the judge itself.
+pub(super) fn clock_lines(report: &RunReport) -> Vec<(String, Timeliness)> {
+    let clocks = distributions(report);
+    if clocks.is_empty() {
+        return Vec::new();
+    }
+    let line = |clock: &Distribution| {
+        let verdict = clock.timeliness();
+        let latest = clock.latest.map_or_else(|| "any time".to_owned(), show_elapsed);
+        let about = format!(
+            "clock {}, {}: {} measured, {} judged; min {}, median {}, max {}; tolerance {} to {latest}: {}",
+            clock.clock,
+            show_elapsed(clock.nominal),
+            clock.measured.len(),
+            clock.judged,
+            show_elapsed(clock.min()),
+            show_elapsed(clock.median()),
+            show_elapsed(clock.max()),
+            show_elapsed(clock.earliest),
+            verdict.as_str()
+        );
+        (about, verdict)
+    };
+    let judge = calibration(report);
+    let about = format!(
+        "judge: at most {} ms late, loopback round trips at most {} ms, cases played again: {}",
+        judge.task_ms, judge.loopback_ms, judge.repeated
+    );
+    clocks.iter().map(line).chain([(about, Timeliness::OnTime)]).collect()
 }

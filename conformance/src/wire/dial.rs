@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
+use super::Beats;
 use crate::target::Address;
 
 /// A connection that is not up by then never will be.
@@ -15,6 +16,8 @@ pub(crate) struct Dial {
     pub(crate) address: Address,
     /// The receive buffer; the system's own if not said.
     pub(crate) window: Option<u32>,
+    /// Where the pings go that are seen on it.
+    pub(crate) beats: Beats,
 }
 
 /// Opens a connection.

@@ -105,7 +105,7 @@ async fn open_polling(opening: Opening) -> Result<Session, Raw> {
     let (sid, open) = open_packet(first)?;
     let get = opening.get(Some(&sid));
     let mut poller = None;
-    let mut link = Link::new(true, opening.manual_pings, |inlet| {
+    let mut link = Link::new(true, opening.manual_pings, &opening.dial.beats, |inlet| {
         let made = Arc::new(Poller::new(get, inlet.clone()));
         poller = Some(Arc::clone(&made));
         Way::Polling(made)

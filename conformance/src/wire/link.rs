@@ -14,7 +14,9 @@ use tokio::{
 };
 
 use super::{
-    ARRIVALS_MAX, Answer, Arrival, Dial, Frame, Raw, dial,
+    ARRIVALS_MAX, Answer, Arrival, Beats, Dial, Frame, Raw,
+    beats::Pulse,
+    dial,
     frame::{self, BINARY, Message, Reader, TEXT},
     polled::Polled,
     polling::Poller,
@@ -55,6 +57,7 @@ pub(crate) struct Inlet {
     pub(super) engine: bool,
     /// It is the server's side: packets that ask for an answer are the client's to answer.
     pub(super) serves: bool,
+    pub(super) pulse: Pulse,
 }
 
 impl Inlet {
@@ -85,10 +88,11 @@ impl Drop for Tasks {
 }
 
 impl Link {
-    pub(super) fn new(engine: bool, manual_pings: bool, way: impl FnOnce(&Inlet) -> Way) -> Self {
+    pub(super) fn new(engine: bool, manual_pings: bool, beats: &Beats, way: impl FnOnce(&Inlet) -> Way) -> Self {
         let (sink, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let (paused, watching) = watch::channel(false);
-        let inlet = Inlet { sink, paused: watching, manual_pings, engine, serves: false };
+        let pulse = Pulse::new(beats.clone());
+        let inlet = Inlet { sink, paused: watching, manual_pings, engine, serves: false, pulse };
         let way = way(&inlet);
         Self { arrivals, inlet, way, paused, tasks: Tasks::default() }
     }
@@ -219,7 +223,7 @@ fn unsent(error: std::io::Error) -> String {
 /// Why there is none.
 pub(crate) async fn connect_tcp(to: &Dial) -> Result<Link, String> {
     let (read, write) = dial(to).await?.into_split();
-    let mut link = Link::new(false, true, |_| Way::Tcp(write));
+    let mut link = Link::new(false, true, &to.beats, |_| Way::Tcp(write));
     let task = tokio::spawn(read_bytes(read, link.inlet.clone()));
     link.adopt(&task);
     Ok(link)
@@ -253,7 +257,7 @@ pub(crate) async fn connect_websocket(
         Handshake::Accepted(stream, rest, answer) => {
             let (read, write) = stream.into_split();
             let writer = Arc::new(Mutex::new(FrameWriter::new(write, rng)));
-            let mut link = Link::new(engine, manual_pings, |_| Way::Web(Arc::clone(&writer)));
+            let mut link = Link::new(engine, manual_pings, &to.beats, |_| Way::Web(Arc::clone(&writer)));
             let mut reader = Reader::default();
             reader.feed(&rest);
             let task = tokio::spawn(read_frames(read, reader, writer, link.inlet.clone()));
@@ -314,7 +318,9 @@ async fn deliver(message: Message, writer: &Mutex<FrameWriter>, inlet: &Inlet) {
         Message::Text(text) if !inlet.engine => inlet.put(Raw::Text(text)).await,
         Message::Text(text) => match text.as_bytes().first() {
             Some(b'2') if !inlet.manual_pings && !inlet.serves => {
+                inlet.pulse.pinged();
                 let pong = format!("3{}", &text[1..]);
+                inlet.pulse.ponged();
                 let _ = writer.lock().await.answer(TEXT, pong.into_bytes()).await;
             }
             Some(b'0'..=b'6') => inlet.put(Raw::Packet(text)).await,

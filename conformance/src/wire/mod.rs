@@ -3,6 +3,7 @@
 //!
 //! It shares no code with what it judges. Whatever a server sends that its protocol forbids becomes [`Raw::Broken`], never a skip.
 
+mod beats;
 mod dial;
 mod door;
 mod engine;
@@ -14,6 +15,7 @@ mod polling;
 mod socket_io;
 mod websocket;
 
+pub(crate) use beats::Beats;
 pub(crate) use dial::{Dial, dial};
 pub(crate) use door::{Door, Knock};
 pub(crate) use engine::{Opening, Session, open};

@@ -95,7 +95,9 @@ impl Poller {
             match packet.as_bytes().first() {
                 Some(b'6') if packet.len() == 1 => {}
                 Some(b'2') if !self.inlet.manual_pings => {
+                    self.inlet.pulse.pinged();
                     let pong = format!("3{}", &packet[1..]);
+                    self.inlet.pulse.ponged();
                     if let Err(why) = self.post(pong.into_bytes()).await {
                         self.inlet.put(Raw::End(why)).await;
                         return false;

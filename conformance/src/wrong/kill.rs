@@ -232,6 +232,7 @@ pub(super) mod tests {
             level: Level::Must,
             expected: String::new(),
             got: String::new(),
+            timed: false,
             why: String::new(),
         });
         CaseReport {
@@ -244,6 +245,9 @@ pub(super) mod tests {
             failure,
             transcript: Transcript::default(),
             elapsed: std::time::Duration::ZERO,
+            late: crate::outcome::Lateness::default(),
+            attempts: 1,
+            clocks: Vec::new(),
             proven: false,
         }
     }

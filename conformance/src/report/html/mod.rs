@@ -1,5 +1,6 @@
 //! The report for people who look closely: one page that needs nothing else, not even a network.
 
+mod clocks;
 mod conversation;
 mod coverage;
 
@@ -19,11 +20,12 @@ const SCRIPT: &str = include_str!("page.js");
 const TEXT_CHARS_MAX: usize = 1000;
 
 /// The groups of cases in the order of their urgency.
-const GROUPS: [(Verdict, &str); 6] = [
+const GROUPS: [(Verdict, &str); 7] = [
     (Verdict::Fail, "Failed"),
     (Verdict::UnexpectedPass, "Passed although listed as failing"),
     (Verdict::NonStrict, "Not strict"),
     (Verdict::KnownFailure, "Known failures"),
+    (Verdict::Inconclusive, "Inconclusive"),
     (Verdict::NotRun, "Not run"),
     (Verdict::Pass, "Passed"),
 ];
@@ -79,6 +81,7 @@ fn run(run: &RunReport, among_others: bool) -> Markup {
         section.dialect id=(format!("dialect-{}", slug(&run.dialect))) aria-label={ "Cases of " (run.dialect) } {
             @if among_others { h2.dialect { (run.dialect) " " small { (Summary::of(run).last_line()) } } }
             @for (verdict, heading) in GROUPS { (group(run, verdict, heading)) }
+            (clocks::section(run))
             (coverage::section(run, &standings(run)))
         }
     }
@@ -159,6 +162,7 @@ fn tiles(report: &CheckReport, summary: &Summary) -> Markup {
             (tile(summary.failed.to_string(), "failed", if summary.failed > 0 { "fail" } else { "none" }))
             (tile(summary.non_strict.to_string(), "not strict", if summary.non_strict > 0 { "nonstrict" } else { "none" }))
             (tile(summary.known_failures.to_string(), "known failures", if summary.known_failures > 0 { "known" } else { "none" }))
+            @if summary.inconclusive > 0 { (tile(summary.inconclusive.to_string(), "inconclusive", "inconclusive")) }
             (tile(summary.not_run.to_string(), "not run", if summary.not_run > 0 { "notrun" } else { "none" }))
             (tile(summary.unproven.to_string(), "unproven", if summary.unproven > 0 { "nonstrict" } else { "none" }))
             @if wire.clauses > 0 {
@@ -188,6 +192,7 @@ fn filter(summary: &Summary) -> Markup {
         (Verdict::UnexpectedPass, summary.unexpected_passes),
         (Verdict::NonStrict, summary.non_strict),
         (Verdict::KnownFailure, summary.known_failures),
+        (Verdict::Inconclusive, summary.inconclusive),
         (Verdict::NotRun, summary.not_run),
         (Verdict::Pass, summary.passed),
     ];
@@ -304,6 +309,7 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::NonStrict => "nonstrict",
         Verdict::KnownFailure => "known",
         Verdict::UnexpectedPass => "surprise",
+        Verdict::Inconclusive => "inconclusive",
         Verdict::NotRun => "notrun",
     }
 }
@@ -315,6 +321,7 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::NonStrict => "not strict",
         Verdict::KnownFailure => "known",
         Verdict::UnexpectedPass => "surprise",
+        Verdict::Inconclusive => "inconclusive",
         Verdict::NotRun => "not run",
     }
 }
