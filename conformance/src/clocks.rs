@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::outcome::RunReport;
 
+/// A judge that is later than this is not fit to say that something came too early: it plays again instead.
+pub(crate) const EXCUSED_MAX: Duration = Duration::from_millis(60);
+
 /// One time that a clock of the target was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reading {
@@ -19,7 +22,7 @@ pub struct Reading {
     pub latest: Option<Duration>,
     /// What was measured. Where nothing came at all: how long was waited.
     pub measured: Duration,
-    /// How late the judge itself was at worst until then: it widens both bounds.
+    /// How late the judge itself was at worst until then: it widens both bounds, the earlier one by 60 ms at most.
     pub late: Duration,
     /// A case judges by it; else it was merely seen.
     pub judged: bool,
@@ -53,7 +56,7 @@ impl Reading {
     /// Early, on time, or late, as far as the judge could see.
     #[must_use]
     pub fn timeliness(&self) -> Timeliness {
-        if self.measured + self.late < self.earliest {
+        if self.measured + self.late.min(EXCUSED_MAX) < self.earliest {
             Timeliness::Early
         } else if self.latest.is_some_and(|latest| self.measured > latest + self.late) {
             Timeliness::Late
@@ -195,6 +198,7 @@ mod tests {
             (400, 0, Timeliness::OnTime),
             (399, 0, Timeliness::Early),
             (399, 1, Timeliness::OnTime),
+            (300, 1000, Timeliness::Early),
             (1500, 0, Timeliness::OnTime),
             (1501, 0, Timeliness::Late),
             (1600, 100, Timeliness::OnTime),

@@ -18,12 +18,13 @@ use tokio::{
 
 use crate::{
     case::clipped,
+    clocks::EXCUSED_MAX,
     outcome::{Failure, Lateness},
     target::show_duration,
 };
 
 /// A judge that is later than this sees deadlines missed that were kept: what fails then is played again, alone.
-const LAG_MAX: Duration = Duration::from_millis(60);
+const LAG_MAX: Duration = EXCUSED_MAX;
 
 /// How often a round trip is made: often enough that each case meets some, seldom enough to cost nothing.
 const EVERY: Duration = Duration::from_millis(25);

@@ -94,7 +94,7 @@ impl Player<'_> {
             let (least, since) = (self.span(after)?, actor.last_step.elapsed());
             if since < least {
                 let got = format!("{} after {}", words(&answer), show_duration(since));
-                return Err(self.unanswered(want, site, got, "it came too early".to_owned()));
+                return Err(self.unanswered(want, site, (got, "it came too early".to_owned()), true));
             }
         }
         match self.judge(answered, &answer) {
@@ -104,7 +104,7 @@ impl Player<'_> {
                 }
                 Ok(())
             }
-            Err(why) => Err(self.unanswered(want, site, words(&answer), why)),
+            Err(why) => Err(self.unanswered(want, site, (words(&answer), why), false)),
         }
     }
 
@@ -113,20 +113,22 @@ impl Player<'_> {
             return Err(Stop::Unplayable(format!("{} has asked nothing", actor.key)));
         };
         let patience = self.patience(&want.tail)?;
+        let mut timed = false;
         let got = match timeout(patience, &mut request).await {
             Ok(Ok(Ok(answer))) => return Ok(answer),
             Ok(Ok(Err(why))) => why,
             Ok(Err(_)) => "the request broke off".to_owned(),
             Err(_) => {
                 request.abort();
+                timed = true;
                 format!("no answer for {}", show_duration(patience))
             }
         };
         self.recorder.note(&actor.key, &got, Some(want.line));
-        Err(self.unanswered(want, site, got, String::new()))
+        Err(self.unanswered(want, site, (got, String::new()), timed))
     }
 
-    fn unanswered(&self, want: &Want, site: &Site, got: String, why: String) -> Stop {
+    fn unanswered(&self, want: &Want, site: &Site, (got, why): (String, String), timed: bool) -> Stop {
         self.failure(
             site,
             Blame {
@@ -135,7 +137,7 @@ impl Player<'_> {
                 tail: &want.tail,
                 expected: want.shown.clone(),
                 got,
-                timed: false,
+                timed,
                 why,
             },
         )

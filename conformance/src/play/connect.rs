@@ -126,6 +126,7 @@ impl Player<'_> {
                         how,
                         site,
                         &format!("CONNECT could not be written within {}", show_duration(patience)),
+                        true,
                     ));
                 }
             }
@@ -235,6 +236,7 @@ impl Player<'_> {
                     how,
                     site,
                     &format!("no answer to the handshake within {}", show_duration(patience)),
+                    true,
                 ));
             }
         };
@@ -255,12 +257,12 @@ impl Player<'_> {
                 }
                 self.recorder.received(got.at, &actor.key, &got.to_string());
                 self.refuse_broken(&got, &how.want(), site)?;
-                Err(self.unconnected(how, site, &got.to_string()))
+                Err(self.unconnected(how, site, &got.to_string(), false))
             }
         }
     }
 
-    fn unconnected(&self, how: &How, site: &Site, got: &str) -> Stop {
+    fn unconnected(&self, how: &How, site: &Site, got: &str, timed: bool) -> Stop {
         let expected = if how.aim == Aim::Opened { "an Engine.IO session" } else { "a connection" };
         let blame = Blame {
             line: how.line,
@@ -268,7 +270,7 @@ impl Player<'_> {
             tail: &how.tail,
             expected: expected.to_owned(),
             got: got.to_owned(),
-            timed: false,
+            timed,
             why: String::new(),
         };
         self.failure(site, blame)

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     case::{Bindings, ExpectMode, Span, Tail, eval_span},
+    clocks::EXCUSED_MAX,
     datum::Datum,
     dialect::Carrier,
     outcome::{ClauseId, Level},
@@ -123,7 +124,7 @@ impl<'a> Player<'a> {
         if let Some(after) = &want.tail.after {
             let (least, since) = (self.span(after)?, got.at.saturating_duration_since(actor.last_step));
             self.read_clock(&want.tail, since)?;
-            if since + self.lateness() < least {
+            if since + self.lateness().min(EXCUSED_MAX) < least {
                 return Err(self.failure(
                     site,
                     Blame {

@@ -34,7 +34,7 @@ use tokio::time::Instant;
 use self::{actor::Actor, names::Names, transcript::Recorder};
 use crate::{
     case::{Amount, Case, Span, Tail, Transport},
-    clocks::Reading,
+    clocks::{EXCUSED_MAX, Reading},
     dialect::Dialect,
     outcome::{ClauseId, Failure, Level, Phase, Transcript},
     target::{Subject, Target, Timing},
@@ -296,6 +296,9 @@ impl<'a> Player<'a> {
     fn heed_beats(&mut self) {
         let Some(nominal) = self.stage.clock(PING_INTERVAL) else { return };
         let late = self.lateness();
+        if late > EXCUSED_MAX {
+            return; // what a late judge sees passing by says more of the judge
+        }
         for measured in self.beats.taken() {
             self.keep_reading(Reading {
                 clock: PING_INTERVAL.to_owned(),
