@@ -28,6 +28,7 @@ pub mod datum;
 pub mod dialect;
 pub mod fixtures;
 mod lateness;
+mod observer;
 pub mod outcome;
 mod plan;
 mod play;

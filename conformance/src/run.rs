@@ -20,6 +20,8 @@ use crate::{
     verdict::{Ended, verdict},
 };
 
+pub use crate::observer::{NoObserver, Observer};
+
 /// How often at most a case is played alone before its failure counts although the judge was late.
 const ATTEMPTS_ALONE_MAX: u64 = 3;
 
@@ -67,26 +69,6 @@ impl Default for RunConfig {
             shared_with: None,
         }
     }
-}
-
-/// Is told how a run goes.
-pub trait Observer: Send + Sync {
-    /// So many cases will be reported.
-    fn planned(&self, cases: usize);
-    /// A case begins.
-    fn started(&self, name: &str);
-    /// A case is judged.
-    fn finished(&self, report: &CaseReport);
-}
-
-/// An observer that looks away.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoObserver;
-
-impl Observer for NoObserver {
-    fn planned(&self, _: usize) {}
-    fn started(&self, _: &str) {}
-    fn finished(&self, _: &CaseReport) {}
 }
 
 /// Why there is no run: something to put right in the configuration.

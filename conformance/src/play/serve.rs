@@ -175,6 +175,7 @@ impl Player<'_> {
             tail: &want.tail,
             expected: want.shown.clone(),
             got: crate::case::clipped(got),
+            timed: false,
             why: why.to_owned(),
         };
         self.failure(site, blame)

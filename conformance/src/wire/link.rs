@@ -101,7 +101,7 @@ impl Link {
     pub(crate) fn serving(stream: TcpStream, first: &[u8], manual_pings: bool) -> Self {
         let (read, write) = stream.into_split();
         let writer = Arc::new(Mutex::new(FrameWriter::of_server(write)));
-        let mut link = Self::new(true, manual_pings, |_| Way::Web(Arc::clone(&writer)));
+        let mut link = Self::new(true, manual_pings, &Beats::default(), |_| Way::Web(Arc::clone(&writer)));
         link.inlet.serves = true;
         let mut reader = Reader::of_client();
         reader.feed(first);
@@ -112,12 +112,12 @@ impl Link {
 
     /// The server's side of a polling session.
     pub(super) fn polled(make: impl FnOnce(Inlet) -> Arc<Polled>) -> Self {
-        Self::new(true, true, |inlet| Way::Polled(make(inlet.clone())))
+        Self::new(true, true, &Beats::default(), |inlet| Way::Polled(make(inlet.clone())))
     }
 
     /// A program, of which this task tells.
     pub(crate) fn program<F: Future<Output = ()> + Send + 'static>(tell: impl FnOnce(Inlet) -> F) -> Self {
-        let mut link = Self::new(false, true, |_| Way::Program);
+        let mut link = Self::new(false, true, &Beats::default(), |_| Way::Program);
         let task = tokio::spawn(tell(link.inlet.clone()));
         link.adopt(&task);
         link

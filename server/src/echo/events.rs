@@ -124,12 +124,13 @@ pub(super) fn handle<S: Socket>(socket: &S, name: &str, args: Vec<Arg>, reply: O
             };
             socket.ask_room(&room, "question", args.collect(), IN_A_ROOM, Box::new(then));
         }
-        "join" => {
-            socket.join(word(args.next()));
-            acknowledge(reply, Vec::new());
-        }
-        "leave" => {
-            socket.leave(&word(args.next()));
+        "join" | "leave" => {
+            let room = word(args.next());
+            if name == "join" {
+                socket.join(room)
+            } else {
+                socket.leave(&room)
+            }
             acknowledge(reply, Vec::new());
         }
         "to" | "in" => {
