@@ -101,7 +101,10 @@ fn breaks_no_promise_on_all_backends(dialect: &str, seconds: &str, backends: &[&
     if !containers_can_be_had(&output) {
         return;
     }
-    assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{}", told(&output));
+    if output.status.code() == Some(4) && told(&output).contains("too busy") {
+        return say(&format!("NOT RUN: {}", told(&output)));
+    }
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", told(&output));
     assert_eq!(broken(&folder), Vec::<String>::new(), "{}", told(&output));
     let report = report(folder.path());
     let faults = report["schedule"]["faults"].as_array().expect("a list of faults");

@@ -21,6 +21,7 @@ pub mod checkers;
 mod config;
 pub mod facts;
 pub mod history;
+mod latency;
 pub mod plan;
 mod probe;
 pub mod promises;
