@@ -73,7 +73,7 @@ pub struct EngineRules {
     pub offers_websocket: bool,
     /// Binary attachments of one packet; no dialect here has any, and a stranger's are bounded.
     pub attachments_max: usize,
-    /// Events of one client that wait for their turn; more is a flood.
+    /// Events of one client that wait for their turn; more is a flood. Not for the lean engine, where none wait: it does not read on.
     pub events_waiting_max: usize,
     /// The same in bytes.
     pub events_waiting_bytes_max: usize,

@@ -48,7 +48,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting!("limits.rest_body", None, "bytes of a REST request's body", |d, v| d.config.rest_body_bytes_max = v.size(256..=BYTES_MAX)?),
     setting!("limits.packet", None, "bytes of a Socket.IO packet", |d, v| d.config.engine.packet_bytes_max = v.size(256..=BYTES_MAX)?),
     setting!("limits.attachments", None, "binary attachments of a packet", |d, v| d.config.engine.attachments_max = v.size(0..=10_000)?),
-    setting!("limits.events_waiting", None, "events of a client that wait for their turn; more is a flood", |d, v| d.config.engine.events_waiting_max = v.size(16..=1_000_000)?),
+    setting!("limits.events_waiting", None, "events of a client that wait for their turn; more is a flood (engine socketioxide; the lean one holds its sender back)", |d, v| d.config.engine.events_waiting_max = v.size(16..=1_000_000)?),
     setting!("limits.events_waiting_bytes", None, "the same in bytes", |d, v| d.config.engine.events_waiting_bytes_max = v.size(1024..=BYTES_MAX)?),
     setting!("limits.frames_waiting", None, "frames that wait for a client to read; more is a slow reader", |d, v| d.config.engine.frames_waiting_max = v.size(16..=1_000_000)?),
     setting!("limits.frames_waiting_bytes", None, "the same in bytes", |d, v| d.config.engine.frames_waiting_bytes_max = v.count(1024..=BYTES_MAX)?),
