@@ -3,7 +3,6 @@
 //! In small here; in full, measured, and with the figures printed, on an idle machine with enough descriptors:
 //!
 //!     CHATWRIGHT_CROWD=10000 CHATWRIGHT_STALLED=2000 cargo test --release -p chatwright-server --test crowds -- --nocapture --test-threads 1
-#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall stop there")]
 
 mod support;
 

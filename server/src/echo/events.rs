@@ -103,14 +103,7 @@ pub(super) fn handle<S: Socket>(socket: &S, name: &str, args: Vec<Arg>, reply: O
             let (delay, args, socket) = (delay(args.next()), args.collect(), socket.clone());
             later(delay, move || socket.emit("later-back", args));
         }
-        "bytes" => {
-            let length = usize::try_from(number(args.next()).min(BYTES_MAX)).unwrap_or_default();
-            let bytes = vec![Arg::Binary(Bytes::from(vec![7; length]))];
-            match reply {
-                Some(reply) => socket.acknowledge(reply, bytes),
-                None => socket.emit("bytes-back", bytes),
-            }
-        }
+        "bytes" => send_bytes(socket, number(args.next()), reply),
         "length" => {
             let length = args.next().as_ref().and_then(Arg::as_binary).map(Bytes::len);
             acknowledge(reply, vec![json!(length).into()]);
@@ -152,6 +145,15 @@ pub(super) fn handle<S: Socket>(socket: &S, name: &str, args: Vec<Arg>, reply: O
             socket.close();
         }
         _ => {} // nobody listens to it
+    }
+}
+
+fn send_bytes<S: Socket>(socket: &S, length: u64, reply: Option<S::Reply>) {
+    let length = usize::try_from(length.min(BYTES_MAX)).unwrap_or_default();
+    let bytes = vec![Arg::Binary(Bytes::from(vec![7; length]))];
+    match reply {
+        Some(reply) => socket.acknowledge(reply, bytes),
+        None => socket.emit("bytes-back", bytes),
     }
 }
 
