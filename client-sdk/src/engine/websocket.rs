@@ -101,6 +101,8 @@ impl WebSocketLink {
                 Message::Text(text) => Packet::decode_text(&text).map(Packet::into_owned).map_err(Lost::parse),
                 Message::Binary(bytes) => Ok(Packet::Binary(bytes)),
                 Message::Close(frame) => {
+                    // The answer (RFC 6455, 5.5.1) waits to be written. A server that is gone already does not get it.
+                    let _ = Pin::new(&mut self.stream).poll_flush(cx);
                     Err(Lost::closed(frame.map_or_else(|| "close frame".to_owned(), |frame| frame.to_string())))
                 }
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
