@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Chat(ChatArgs),
     /// Make an identity token
     Token(TokenArgs),
+    /// Judge several servers and make one table of the results
+    Table(TableArgs),
+    /// Pass a live session through, and write it down as a case to edit
+    Record(RecordArgs),
     /// List the cases of the suite
     Cases(CasesArgs),
     /// Print a completion script for a shell
@@ -113,7 +117,7 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  chatwright check\n  chatwright check --dialect sessions,direct --transport all\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --client 'node my-client.js' --transport all\n  chatwright check --explain rooms/messages/echo\n\nExit codes: 0 pass, 1 fail, 2 wrong use or configuration."
+    after_help = "Examples:\n  chatwright check\n  chatwright check --dialect sessions,direct --transport all\n  chatwright check --target my-server.toml\n  chatwright check --url http://127.0.0.1:5004 --secret S --filter 'rooms/messages/*'\n  chatwright check --client 'node my-client.js' --transport all\n  chatwright check --explain rooms/messages/echo\n  chatwright check --target my-server.toml --against reference\n\nExit codes: 0 pass (with --against: no difference), 1 fail (a difference), 2 wrong use or configuration."
 )]
 pub(crate) struct CheckArgs {
     /// Which dialects to judge, several or comma-separated; all that the reference speaks if left out (a target file names its own; a URL is `rooms` if left out)
@@ -131,6 +135,10 @@ pub(crate) struct CheckArgs {
     /// With --url: the secret that signs the actors' tokens
     #[arg(long, value_name = "TEXT", requires = "url", env = "CHATWRIGHT_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
+    /// Play the same cases on this server too, by its target file (left out: the reference server), and say where the two differ: exit code 1 if
+    /// they do, whether or not a clause minds
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = crate::reference::ORIGIN, conflicts_with_all = ["self_test", "explain", "list"])]
+    pub(crate) against: Option<String>,
     /// Cases of your own, instead of the suite's
     #[arg(long, value_name = "FILE_OR_DIR")]
     pub(crate) cases: Option<PathBuf>,
@@ -165,12 +173,58 @@ pub(crate) struct CheckArgs {
     /// --filter means their names, or cases that are meant for them
     #[arg(long, conflicts_with_all = ["target", "url", "client", "cases", "dialect"])]
     pub(crate) self_test: bool,
-    /// Folder for report.html, report.json and junit.xml
+    /// Folder for report.html, report.json, summary.json, junit.xml, report.tap, badge.svg and badge.json
     #[arg(long, value_name = "DIR", default_value = "chatwright-report")]
     pub(crate) report: PathBuf,
     /// Write no files
     #[arg(long)]
     pub(crate) no_report: bool,
+    /// What is printed; with GITHUB_ACTIONS=true annotations follow the text
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// What `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// All that was seen, for programs
+    Json,
+    /// The counts, who was judged, and by which cases
+    Summary,
+    /// The Test Anything Protocol
+    Tap,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  chatwright table --reference --engine socketioxide --engine lean --target fixtures/targets/rooms-node/target.toml --into README.md\n  chatwright table --target a.toml --target b.toml\n\nExit codes: 0 the table is made, whatever it says; 2 wrong use or configuration."
+)]
+pub(crate) struct TableArgs {
+    /// A server to judge, by its target file; several for several rows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: Vec<PathBuf>,
+    /// The reference server in each dialect, first
+    #[arg(long)]
+    pub(crate) reference: bool,
+    /// With --reference: what carries Socket.IO there; several for several rows each
+    #[arg(long, value_name = "NAME", value_parser = engines(), requires = "reference")]
+    pub(crate) engine: Vec<EngineKind>,
+    /// With --reference: only these dialects
+    #[arg(long, value_delimiter = ',', value_name = "NAME", requires = "reference")]
+    pub(crate) dialect: Vec<String>,
+    /// Only cases whose name matches
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) filter: Vec<String>,
+    /// Put the table into this Markdown file, between its marks (at its end, where it has none)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) into: Option<PathBuf>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
 }
 
 /// What the reference server stands on.
@@ -308,6 +362,34 @@ pub(crate) struct TokenArgs {
     /// Lifetime in seconds
     #[arg(long, default_value_t = 3600, value_name = "N")]
     pub(crate) expires_in: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  chatwright record --target http://127.0.0.1:5004 --listen 127.0.0.1:5005 -o my.case\n  chatwright record --target my-server.toml --sessions 2 -o my.case\n\nLet your clients connect to the address that is printed. Socket.IO over polling and WebSocket, and JSON over WebSocket, are written down; HTTP beside them is passed through only.\n\nExit codes: 0 something was recorded, 2 wrong use or configuration, 3 nothing came."
+)]
+pub(crate) struct RecordArgs {
+    /// The server: its target file, which starts it, or the URL where it runs
+    #[arg(long, value_name = "FILE_OR_URL")]
+    pub(crate) target: String,
+    /// With a URL: the dialect that is spoken; `rooms` if left out
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: Option<String>,
+    /// Where clients connect instead (port 0: any free one)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// The case file
+    #[arg(short, long, value_name = "FILE", default_value = "recorded.case")]
+    pub(crate) output: PathBuf,
+    /// End when so many sessions have come and all are over; else at Ctrl-C
+    #[arg(long, value_name = "N")]
+    pub(crate) sessions: Option<usize>,
+    /// What the case will be said to prove
+    #[arg(long, value_name = "TEXT", default_value = "What was recorded.")]
+    pub(crate) title: String,
+    /// The clause that it will be said to prove; the first of the SPEC if left out
+    #[arg(long, value_name = "CLAUSE")]
+    pub(crate) clause: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod fixtures;
 mod load;
 mod logging;
 mod progress;
+mod record;
 mod reference;
 mod seed;
 mod serve;
@@ -59,6 +60,8 @@ async fn dispatch(cli: Cli) -> Result<Outcome, exit::UseError> {
         Command::Load(args) => load::run(&cli.global, args).await,
         Command::Chat(args) => chat::run(&cli.global, args).await,
         Command::Token(args) => tokens::run(&cli.global, &args),
+        Command::Table(args) => check::table(&cli.global, args).await,
+        Command::Record(args) => record::run(&cli.global, args).await,
         Command::Cases(args) => check::cases(&cli.global, &args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "chatwright", &mut std::io::stdout());

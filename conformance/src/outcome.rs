@@ -1,8 +1,8 @@
 //! What a run of cases leaves behind: transcripts, failures, verdicts. Pure data between the player, the verdict and the reports.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clocks::Reading;
 
@@ -88,6 +88,38 @@ pub struct Entry {
 pub struct Transcript {
     /// The entries.
     pub entries: Vec<Entry>,
+    /// What the case has names for: the value as it went over the wire, and what the case calls it (`$alice.id`, `$room`).
+    pub names: BTreeMap<String, String>,
+    /// The HTTP requests that lines asked for, as they were sent.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// An HTTP request as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exchange {
+    /// Of the case.
+    pub line: u32,
+    /// `http://127.0.0.1:5004`.
+    pub base: String,
+    /// Method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers beside those that every client sends.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// What shows a failure alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Script {
+    /// A `.case` file, cut to what is needed.
+    pub case: String,
+    /// Lines for a shell, where it is nothing but HTTP.
+    pub curl: Option<String>,
+    /// The folder of reports below which both were written, if they were.
+    pub folder: Option<String>,
 }
 
 /// Where in its life a case failed.
@@ -171,6 +203,8 @@ pub struct CaseReport {
     pub clocks: Vec<Reading>,
     /// Whether a wrong server is known that this case catches; `false` is listed as *unproven*.
     pub proven: bool,
+    /// For failures: what shows it alone, where that was made.
+    pub script: Option<Script>,
 }
 
 /// A clause of a SPEC with what the run says about it.
@@ -203,6 +237,35 @@ impl From<RunReport> for CheckReport {
     }
 }
 
+/// What the target file says of the implementation, for tables and summaries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The language that it is written in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// What it runs on, with versions: `Node 20, socket.io 4.8`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// Where it is described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A part of a protocol that no case plays. It is said, and counted nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotJudged {
+    /// Of which SPEC.
+    pub spec: String,
+    /// What.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// A whole run: one target, one dialect.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunReport {
@@ -210,6 +273,8 @@ pub struct RunReport {
     pub target: String,
     /// How it was reached: a path of a target file, a URL, or `reference`.
     pub origin: String,
+    /// What its target file says of it.
+    pub about: About,
     /// What the target file adapts, one line each.
     pub adapted: Vec<String>,
     /// The dialect judged.
@@ -218,6 +283,8 @@ pub struct RunReport {
     pub shared_with: Option<String>,
     /// The version of chatwright and its cases.
     pub version: String,
+    /// A digest of the cases that were played: the same where they are the same.
+    pub cases_digest: String,
     /// The seed of every random choice.
     pub seed: u64,
     /// Whether SHOULD counts like MUST.
@@ -228,4 +295,6 @@ pub struct RunReport {
     pub cases: Vec<CaseReport>,
     /// All clauses in SPEC order.
     pub clauses: Vec<ClauseReport>,
+    /// Parts of the contracts that no case plays.
+    pub not_judged: Vec<NotJudged>,
 }

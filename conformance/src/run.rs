@@ -50,8 +50,7 @@ pub struct RunConfig {
     pub run_bound: Duration,
     /// These cases instead of the suite's.
     pub cases: Option<Vec<Case>>,
-    /// Another dialect with the same carrier, whose run judges the protocols below: here only the dialect's own cases are
-    /// played.
+    /// Another dialect with the same carrier, whose run judges the protocols below: here only own cases are played.
     pub shared_with: Option<String>,
 }
 
@@ -81,6 +80,14 @@ pub enum RunError {
         name: String,
         /// What there is.
         known: String,
+    },
+    /// Two servers that cannot be compared.
+    #[error("the one speaks `{first}`, the other `{second}`; only servers of one dialect can be compared")]
+    OtherDialect {
+        /// Of the one.
+        first: String,
+        /// Of the other.
+        second: String,
     },
     /// Not a glob.
     #[error("{0}")]
@@ -354,6 +361,7 @@ impl Judge<'_> {
             attempts: 1,
             clocks: Vec::new(),
             proven: self.suite.is_proven(&one.case.name),
+            script: None,
         }
     }
 
@@ -375,14 +383,17 @@ impl Judge<'_> {
         RunReport {
             target: self.target.name.clone(),
             origin: self.target.origin.clone(),
+            about: self.target.about.clone(),
             adapted: self.target.adapt.lines(),
             dialect: self.dialect.name.clone(),
             shared_with: self.config.shared_with.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            cases_digest: crate::digest::digest(&cases),
             seed: self.config.seed,
             strict: self.config.strict,
             elapsed: self.began.elapsed(),
             clauses: clauses.collect(),
+            not_judged: specs.iter().flat_map(|spec| spec.not_judged.clone()).collect(),
             cases,
         }
     }

@@ -34,6 +34,19 @@ pub struct Suite {
     pub cases: Vec<Case>,
     /// The cases that a wrong server is known for; the others are *unproven*.
     pub proven: BTreeSet<String>,
+    /// By case: the wrong servers that it is meant to catch, in name order.
+    pub caught: BTreeMap<String, Vec<Caught>>,
+}
+
+/// A wrong server, as far as the suite wants to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caught {
+    /// Its file's name without the ending.
+    pub name: String,
+    /// What is wrong with it.
+    pub title: String,
+    /// The clause that it breaks.
+    pub clause: String,
 }
 
 /// Why there is no suite: fixtures with mistakes, each with its place.
@@ -43,9 +56,11 @@ pub struct SuiteError {
     pub problems: Vec<String>,
 }
 
-/// The one thing that the suite wants to know of a wrong server: which cases are meant for it.
+/// What the suite wants to know of a wrong server: what is wrong with it, and which cases are meant for it.
 #[derive(Deserialize)]
 struct Wrong {
+    title: String,
+    clause: String,
     caught_by: Vec<String>,
 }
 
@@ -110,8 +125,14 @@ impl Suite {
                 let name = format!("{name}/{below}{}", rest.join("/").trim_end_matches(".case"));
                 self.cases.push(parse_case(&file.shown, &name, &file.text).map_err(|e| e.to_string())?);
             }
-            ["wrong", _] if file.path.ends_with(".toml") => {
+            ["wrong", name] if file.path.ends_with(".toml") => {
                 let wrong: Wrong = toml::from_str(&file.text).map_err(|e| format!("{}: {e}", file.shown))?;
+                let name = name.trim_end_matches(".toml").to_owned();
+                for case in &wrong.caught_by {
+                    let caught =
+                        Caught { name: name.clone(), title: wrong.title.clone(), clause: wrong.clause.clone() };
+                    self.caught.entry(case.clone()).or_default().push(caught);
+                }
                 self.proven.extend(wrong.caught_by);
             }
             _ => {}
@@ -233,18 +254,6 @@ impl Suite {
             .collect()
     }
 
-    /// What a case is about: its text, and the words of its clauses. `None` when there is no such case.
-    #[must_use]
-    pub fn explain(&self, name: &str) -> Option<Explanation<'_>> {
-        let case = self.cases.iter().find(|case| case.name == name)?;
-        let clauses = cited(case).into_iter().map(|(id, _)| id).collect::<BTreeSet<_>>();
-        Some(Explanation {
-            case,
-            clauses: clauses.iter().filter_map(|id| self.clause(id)).collect(),
-            proven: self.is_proven(name),
-        })
-    }
-
     /// The level of every clause.
     #[must_use]
     pub fn levels(&self) -> BTreeMap<ClauseId, Level> {
@@ -258,19 +267,8 @@ fn is_for(case: &Case, dialect: &Dialect) -> bool {
     spoken.all(|name| name == dialect.name)
 }
 
-/// A case with the words of its clauses.
-#[derive(Debug)]
-pub struct Explanation<'a> {
-    /// The case.
-    pub case: &'a Case,
-    /// The clauses that it or one of its steps names.
-    pub clauses: Vec<&'a Clause>,
-    /// Whether a wrong server is known that it catches.
-    pub proven: bool,
-}
-
 /// The clauses that a case names: in its header (without a line), and behind `§`.
-fn cited(case: &Case) -> Vec<(ClauseId, Option<u32>)> {
+pub(crate) fn cited(case: &Case) -> Vec<(ClauseId, Option<u32>)> {
     let mut found: Vec<_> = case.clauses.iter().map(|id| (id.clone(), None)).collect();
     marked(&case.steps, &mut found);
     found

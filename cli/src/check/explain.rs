@@ -1,6 +1,6 @@
 //! What the suite holds: cases listed, explained, and as data.
 
-use chatwright_conformance::{case::Case, run::chosen, suite::Suite};
+use chatwright_conformance::{case::Case, explain::Explanation, run::chosen, suite::Suite};
 
 use crate::{
     args::{CasesArgs, CheckArgs, Global},
@@ -51,15 +51,41 @@ pub(super) fn explain(global: &Global, suite: &Suite, name: &str) -> Result<Outc
         terminal::out(&explanation.case.to_json().to_string());
         return Ok(Outcome::Pass);
     }
-    terminal::out(&format!("{name}\n\n{}\n", explanation.case.title));
-    for clause in &explanation.clauses {
-        terminal::out(&format!("  {} [{:?}, {:?}]  {}", clause.id.0, clause.level, clause.provenance, clause.text));
-    }
-    terminal::out(&format!("\n{}", explanation.case.source.trim_end()));
-    terminal::out(if explanation.proven {
-        "\nProven: a server that is wrong on purpose is caught by it."
-    } else {
-        "\nUnproven: no wrong server is known that it catches."
-    });
+    terminal::out(words(name, &explanation).trim_end());
     Ok(Outcome::Pass)
+}
+
+/// Wrong servers named in full.
+const CAUGHT_MAX: usize = 12;
+
+fn words(name: &str, explanation: &Explanation) -> String {
+    let mut text = format!("{name}\n\n{}\n\nIt proves\n", explanation.case.title);
+    for (clause, source) in explanation.clauses.iter().zip(&explanation.sources) {
+        text += &format!("  {} {}  {}\n      {source}\n", clause.id.0, clause.level, clause.text);
+    }
+    text += &format!("\n{}\n", explanation.case.source.trim_end());
+    if !explanation.expectations.is_empty() {
+        text += "\nIt asks for\n";
+    }
+    for one in &explanation.expectations {
+        text += &format!("  line {}, {} {}: {}\n", one.line, one.clause.0, one.level, one.step);
+        for alternative in &one.alternatives {
+            text += &format!("      also accepted: {alternative}\n");
+        }
+    }
+    if !explanation.besides.is_empty() {
+        text += &format!("  and ignores at any time: {}\n", explanation.besides.join("; "));
+    }
+    text += match (explanation.proven, explanation.catches.is_empty()) {
+        (true, false) => "\nProven: it catches these servers, which are wrong on purpose\n",
+        (true, true) => "\nA probe: it judges a deployment, of which there are no wrong ones.\n",
+        (false, _) => "\nUnproven: no wrong server is known that it catches.\n",
+    };
+    for caught in explanation.catches.iter().take(CAUGHT_MAX) {
+        text += &format!("  {}: {} ({})\n", caught.name, caught.title, caught.clause);
+    }
+    if explanation.catches.len() > CAUGHT_MAX {
+        text += &format!("  and {} more\n", explanation.catches.len() - CAUGHT_MAX);
+    }
+    text
 }

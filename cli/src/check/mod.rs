@@ -1,9 +1,11 @@
 //! `chatwright check`: judges a server and says what it found.
 
+mod against;
 mod explain;
 mod reports;
 mod self_test;
 mod sources;
+mod table;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +15,7 @@ use std::{
 use chatwright_conformance::{
     case::{self, Case},
     outcome::{CheckReport, RunReport, Verdict},
+    replay,
     report::Summary,
     run::{RunConfig, chosen, run as judge},
     suite::Suite,
@@ -24,6 +27,7 @@ use self::sources::Sources;
 pub(crate) use self::{
     explain::cases,
     sources::{not_loopback, running},
+    table::table,
 };
 use crate::{
     args::{CheckArgs, Global, Transport},
@@ -52,8 +56,14 @@ pub(crate) async fn run(global: &Global, args: CheckArgs) -> Result<Outcome, Use
         };
     }
     let config = config(&suite, &args)?;
+    if let Some(peer) = &args.against {
+        return tokio::select! {
+            outcome = against::run(global, &suite, &config, (&args, peer)) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        };
+    }
     tokio::select! {
-        report = judge_all(&suite, &config, &args) => conclude(global, &args, &report?),
+        report = judge_all(&suite, &config, &args) => conclude(global, &args, report?),
         _ = tokio::signal::ctrl_c() => Err(interrupted()),
     }
 }
@@ -62,9 +72,15 @@ fn interrupted() -> UseError {
     UseError::new("interrupted; what was started has been stopped")
 }
 
-fn conclude(global: &Global, args: &CheckArgs, report: &CheckReport) -> Result<Outcome, UseError> {
-    reports::write(global, args, report)?;
-    let summary = Summary::total(report);
+fn conclude(global: &Global, args: &CheckArgs, mut report: CheckReport) -> Result<Outcome, UseError> {
+    if !args.no_report {
+        let cases = report.runs.iter_mut().flat_map(|run| &mut run.cases);
+        for script in cases.filter_map(|case| case.script.as_mut()) {
+            script.folder = Some(args.report.display().to_string());
+        }
+    }
+    reports::write(global, args, &report)?;
+    let summary = Summary::total(&report);
     Ok(match (summary.failed, summary.inconclusive) {
         (0, 0) => Outcome::Pass,
         (0, _) => Outcome::Inconclusive,
@@ -163,7 +179,10 @@ async fn judge_one(
             config.filter = Vec::new();
         }
         let target = source.start(sources).await?;
-        let judged = judge(suite, &config, &target, progress).await;
+        let mut judged = judge(suite, &config, &target, progress).await;
+        if let Ok(report) = &mut judged {
+            replay::scripts(suite, &config, &target, report).await;
+        }
         target.stop().await;
         let judged = judged.map_err(|problem| UseError::new(problem.to_string()))?;
         match &mut whole {

@@ -1,13 +1,14 @@
 //! What is judged: a target file, a URL, or the reference server in each of its configurations.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc};
 
 use chatwright_conformance::{
     dialect::Dialect,
     suite::Suite,
-    target::{Auth, Control, Identity, StartOptions, Target, TargetFile},
+    target::{Auth, Control, Identity, StartOptions, Target, TargetFile, Template},
     tokens::{ClaimNames, Hmac},
 };
+use chatwright_server::transport::EngineKind;
 use chatwright_simulator::backends::{Backends, Durability};
 
 use crate::{
@@ -17,6 +18,9 @@ use crate::{
     fixtures,
     reference::{self, ORIGIN, Reference},
 };
+
+/// The variable that chooses the engine of the reference server.
+const ENGINE: &str = "SOCKET_IO_ENGINE";
 
 /// A dialect with everything that will be judged of it, in order.
 pub(super) struct Sources {
@@ -39,17 +43,6 @@ pub(super) struct Source {
 
 /// What `args` ask for: one target, or the reference server in each dialect.
 pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Vec<Sources>, UseError> {
-    let alone = |file: TargetFile| {
-        let instances = if file.needs.is_empty() { 1 } else { 2 };
-        Sources {
-            dialect: file.dialect.clone(),
-            configurations: vec![Source { file, origin: None }],
-            shared_with: None,
-            among_others: false,
-            instances,
-            _reference: None,
-        }
-    };
     if let Some(url) = &args.url {
         let name = match args.dialect.as_slice() {
             [] => "rooms",
@@ -68,12 +61,11 @@ pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Vec<Sources>, UseErr
         return Ok(vec![alone(file)]);
     }
     if let Some(path) = &args.target {
-        let file = TargetFile::load(path).map_err(|problem| UseError::new(problem.to_string()))?;
-        fixtures::dialect(suite, &file.dialect)?;
-        if let Some(other) = args.dialect.iter().find(|name| **name != file.dialect) {
-            return Err(UseError::new(format!("{} speaks `{}`, not `{other}`", path.display(), file.dialect)));
+        let target = of_file(suite, path)?;
+        if let Some(other) = args.dialect.iter().find(|name| **name != target.dialect) {
+            return Err(UseError::new(format!("{} speaks `{}`, not `{other}`", path.display(), target.dialect)));
         }
-        return Ok(vec![alone(file)]);
+        return Ok(vec![target]);
     }
     let mut all: Vec<Sources> = Vec::new();
     for dialect in dialects(suite, args)? {
@@ -89,6 +81,25 @@ pub(super) fn of(suite: &Suite, args: &CheckArgs) -> Result<Vec<Sources>, UseErr
     Ok(all)
 }
 
+/// A target file.
+pub(super) fn of_file(suite: &Suite, path: &Path) -> Result<Sources, UseError> {
+    let file = TargetFile::load(path).map_err(|problem| UseError::new(problem.to_string()))?;
+    fixtures::dialect(suite, &file.dialect)?;
+    Ok(alone(file))
+}
+
+fn alone(file: TargetFile) -> Sources {
+    let instances = if file.needs.is_empty() { 1 } else { 2 };
+    Sources {
+        dialect: file.dialect.clone(),
+        configurations: vec![Source { file, origin: None }],
+        shared_with: None,
+        among_others: false,
+        instances,
+        _reference: None,
+    }
+}
+
 /// The dialects that are asked for, each once; all that the reference speaks where none is named.
 fn dialects<'s>(suite: &'s Suite, args: &CheckArgs) -> Result<Vec<&'s Dialect>, UseError> {
     let mut names: Vec<&str> = if args.dialect.is_empty() { reference::dialects() } else { Vec::new() };
@@ -100,7 +111,8 @@ fn dialects<'s>(suite: &'s Suite, args: &CheckArgs) -> Result<Vec<&'s Dialect>, 
     names.into_iter().map(|name| fixtures::dialect(suite, name)).collect()
 }
 
-fn of_reference(dialect: &str, backends: args::Backends) -> Result<Sources, UseError> {
+/// The reference server in each of its configurations.
+pub(super) fn of_reference(dialect: &str, backends: args::Backends) -> Result<Sources, UseError> {
     let reference = Reference::lay_out(dialect)?;
     // What needs no backend comes last: it plays what the others could not.
     let (needing, others): (Vec<_>, Vec<_>) =
@@ -118,6 +130,28 @@ fn of_reference(dialect: &str, backends: args::Backends) -> Result<Sources, UseE
         instances,
         _reference: Some(reference),
     })
+}
+
+impl Sources {
+    /// The configuration that is judged first.
+    pub(super) fn first(&self) -> Result<&Source, UseError> {
+        self.configurations.first().ok_or_else(|| UseError::new("there is nothing to judge"))
+    }
+}
+
+impl Sources {
+    /// The same on one of our engines, which its name then says. A dialect without Socket.IO has none.
+    pub(super) fn on_engine(mut self, engine: Option<EngineKind>) -> Result<Self, UseError> {
+        let Some(engine) = engine else { return Ok(self) };
+        for source in &mut self.configurations {
+            if let Some(start) = &mut source.file.start {
+                let name = Template::parse(engine.as_str()).map_err(UseError::new)?;
+                start.env.insert(ENGINE.to_owned(), name);
+            }
+            source.file.name = format!("{}, engine {}", source.file.name, engine.as_str());
+        }
+        Ok(self)
+    }
 }
 
 impl Source {

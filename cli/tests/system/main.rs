@@ -5,5 +5,6 @@ mod commands;
 mod dialects;
 mod interop;
 mod pages;
+mod reports;
 mod scaled;
 mod support;

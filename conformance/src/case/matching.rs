@@ -15,6 +15,8 @@ const CLOCK_SKEW_MS_MAX: u64 = 10 * 60 * 1000;
 
 /// The longest piece of data that an explanation quotes.
 const QUOTED_CHARS_MAX: usize = 300;
+/// What is kept of a thing said: a history or a list of users whole, a payload of megabytes not.
+const RECORDED_CHARS_MAX: usize = 4000;
 
 /// Where a pattern and what came part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -335,8 +337,17 @@ fn is_uuid(text: &str) -> bool {
 
 /// A rendering short enough to read.
 pub(crate) fn clipped(shown: impl fmt::Display) -> String {
+    cut(shown, QUOTED_CHARS_MAX)
+}
+
+/// A rendering long enough to be compared with another.
+pub(crate) fn recorded(shown: impl fmt::Display) -> String {
+    cut(shown, RECORDED_CHARS_MAX)
+}
+
+fn cut(shown: impl fmt::Display, chars_max: usize) -> String {
     let text = shown.to_string();
-    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+    match text.char_indices().nth(chars_max) {
         Some((cut, _)) => format!("{}… ({} characters)", &text[..cut], text.chars().count()),
         None => text,
     }

@@ -28,8 +28,8 @@ pub use ast::{ActorName, Asked, Case, ConnectOptions, Own, Step, StepAct, Transp
 pub use cursor::CaseError;
 pub use eval::{Scope, bytes_of, eval, eval_span, eval_template, eval_text};
 pub(crate) use eval::{eval_millis, eval_url, percent_encoded};
-pub(crate) use matching::clipped;
 pub use matching::{Bindings, Mismatch, match_pattern, match_text};
+pub(crate) use matching::{clipped, recorded};
 pub(crate) use names::facts;
 pub use parse::{parse_case, parse_steps};
 pub use serve::{Serve, Starting};

@@ -10,6 +10,7 @@ use crate::{
     },
     datum::Datum,
     dialect::Carrier,
+    outcome::Exchange,
     target::show_duration,
     wire::{Answer, Dial, HttpRequest, http_send},
 };
@@ -77,6 +78,14 @@ impl Player<'_> {
             if body.is_empty() { String::new() } else { format!(" {}", clipped(String::from_utf8_lossy(&body))) };
         self.recorder.sent(&actor.key, &format!("requests {} {path}{shown}", request.method), line);
         let path = format!("{}{path}", address.path);
+        self.recorder.exchanged(Exchange {
+            line,
+            base: format!("http://{}:{}", address.host, address.port),
+            method: request.method.clone(),
+            path: path.clone(),
+            headers: headers.clone(),
+            body: body.clone(),
+        });
         let dial = Dial { address, window: None, beats: self.beats.clone() };
         let request = HttpRequest { dial, method: request.method.clone(), path, headers, body };
         actor.request = Some(tokio::spawn(http_send(request)));
@@ -88,7 +97,8 @@ impl Player<'_> {
             Some(answer) => answer,
             None => self.answer(actor, want, site).await?,
         };
-        self.recorder.received(tokio::time::Instant::now(), &actor.key, &words(&answer));
+        let whole = format!("{} {}", answer.status, answer.text());
+        self.recorder.received(tokio::time::Instant::now(), &actor.key, &whole);
         self.recorder.consumed(&actor.key, site.line.unwrap_or(want.line));
         if let Some(after) = &want.tail.after {
             let (least, since) = (self.span(after)?, actor.last_step.elapsed());

@@ -5,7 +5,7 @@ use std::fmt;
 use tokio::time::Instant;
 
 use crate::{
-    case::clipped,
+    case::{clipped, recorded},
     datum::{Datum, hex},
     wire::{Raw, SocketPacket},
 };
@@ -97,9 +97,9 @@ pub(super) fn event_words(name: &str, args: &[Datum]) -> String {
 
 fn low(f: &mut fmt::Formatter<'_>, raw: &Raw) -> fmt::Result {
     match raw {
-        Raw::Packet(text) => write!(f, "packet {}", clipped(text)),
+        Raw::Packet(text) => write!(f, "packet {}", recorded(text)),
         Raw::Binary(bytes) => write!(f, "binary {}", clipped(hex(bytes))),
-        Raw::Text(text) => write!(f, "text {}", clipped(text)),
+        Raw::Text(text) => write!(f, "text {}", recorded(text)),
         Raw::Ping(payload) => write!(f, "ping {}", String::from_utf8_lossy(payload)),
         Raw::Pong(payload) => write!(f, "pong {}", String::from_utf8_lossy(payload)),
         Raw::Close(code, reason) => {

@@ -160,7 +160,8 @@ async fn play_on(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
     let elapsed = player.recorder.elapsed();
     let lag = player.lateness();
     player.heed_beats();
-    Played { clocks: player.readings, transcript: player.recorder.finish(), elapsed, lag, end }
+    let names = player.names.known();
+    Played { clocks: player.readings, transcript: player.recorder.finish(names), elapsed, lag, end }
 }
 
 /// Measures in the case's own task how much later than asked the judge gets to do things, at worst.

@@ -19,6 +19,9 @@ use crate::{
     tokens::{Hmac, Key, Signing, TokenOrder, User},
 };
 
+/// A shorter text stands in other words by accident.
+const NAMED_CHARS_MIN: usize = 4;
+
 /// The names of one case.
 pub(super) struct Names<'a> {
     stage: &'a Stage<'a>,
@@ -93,6 +96,36 @@ impl<'a> Names<'a> {
             Identity::Token => self.token_of(user).map(|token| Datum::object([("token", Datum::Text(token))])),
             Identity::Open => None,
         }
+    }
+
+    /// The values that the case has names for, as texts, with these names: first who its users are, then what it has captured.
+    pub(super) fn known(&self) -> BTreeMap<String, String> {
+        let mut known = BTreeMap::new();
+        let mut put = |value: String, name: String| {
+            if value.len() >= NAMED_CHARS_MIN {
+                known.entry(value).or_insert(name);
+            }
+        };
+        for user in &self.users {
+            let User { id, name } = self.user(user);
+            put(id, format!("${user}.id"));
+            put(name, format!("${user}.name"));
+        }
+        put(self.mark.clone(), "…".to_owned());
+        for (user, token) in self.tokens.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            put(token.clone(), format!("${user}.token"));
+        }
+        for ((actor, field), value) in &self.facts {
+            if let Some(text) = value.as_text() {
+                put(text.to_owned(), format!("${actor}.{field}"));
+            }
+        }
+        for (name, value) in &self.bound {
+            if let Some(text) = value.as_text() {
+                put(text.to_owned(), format!("${name}"));
+            }
+        }
+        known
     }
 
     fn actor_field(&self, parts: &[String]) -> Option<Datum> {

@@ -1,25 +1,32 @@
 //! Records what happened in a case, bounded.
 
+use std::collections::BTreeMap;
+
 use tokio::time::Instant;
 
 use crate::{
-    case::clipped,
-    outcome::{Entry, EntryKind, Transcript},
+    case::recorded,
+    outcome::{Entry, EntryKind, Exchange, Transcript},
 };
 
 /// More entries than this help nobody; the failing step is near the end, so the middle is left out.
 const ENTRIES_MAX: usize = 3000;
 
+/// So many requests are kept whole, and no longer bodies than fit on a command line.
+const EXCHANGES_MAX: usize = 40;
+const BODY_BYTES_MAX: usize = 16 << 10;
+
 /// The record of one case while it is played.
 pub(super) struct Recorder {
     started: Instant,
     entries: Vec<Entry>,
+    exchanges: Vec<Exchange>,
     left_out: usize,
 }
 
 impl Recorder {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), entries: Vec::new(), left_out: 0 }
+        Self { started: Instant::now(), entries: Vec::new(), exchanges: Vec::new(), left_out: 0 }
     }
 
     pub(super) fn elapsed(&self) -> std::time::Duration {
@@ -28,6 +35,13 @@ impl Recorder {
 
     pub(super) fn sent(&mut self, actor: &str, text: &str, line: u32) {
         self.put(Instant::now(), actor, EntryKind::Sent, text, Some(line));
+    }
+
+    /// Keeps a request for who wants to ask it again; a case that asks more is none for a shell.
+    pub(super) fn exchanged(&mut self, exchange: Exchange) {
+        if self.exchanges.len() < EXCHANGES_MAX && exchange.body.len() <= BODY_BYTES_MAX {
+            self.exchanges.push(exchange);
+        }
     }
 
     pub(super) fn received(&mut self, at: Instant, actor: &str, text: &str) -> usize {
@@ -53,11 +67,11 @@ impl Recorder {
             self.left_out += 1;
         }
         let at = at.saturating_duration_since(self.started);
-        self.entries.push(Entry { at, actor: actor.to_owned(), kind, text: clipped(text), line });
+        self.entries.push(Entry { at, actor: actor.to_owned(), kind, text: recorded(text), line });
     }
 
-    /// The transcript in the order of time.
-    pub(super) fn finish(mut self) -> Transcript {
+    /// The transcript in the order of time, with what the case calls the values in it.
+    pub(super) fn finish(mut self, names: BTreeMap<String, String>) -> Transcript {
         self.entries.sort_by_key(|entry| entry.at);
         if self.left_out > 0 {
             let middle = self.entries.len() / 2;
@@ -65,6 +79,6 @@ impl Recorder {
             let text = format!("… {} entries left out here", self.left_out);
             self.entries.insert(middle, Entry { at, actor: String::new(), kind: EntryKind::Note, text, line: None });
         }
-        Transcript { entries: self.entries }
+        Transcript { entries: self.entries, names, exchanges: self.exchanges }
     }
 }

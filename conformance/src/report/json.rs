@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::{Coverage, Standing, Summary, standings, words::rerun_command};
 use crate::clocks::{Calibration, Distribution, Timeliness, calibration, distributions};
-use crate::outcome::{CaseReport, CheckReport, Entry, EntryKind, Failure, Level, Phase, RunReport, Verdict};
+use crate::outcome::{
+    About, CaseReport, CheckReport, Entry, EntryKind, Failure, Level, NotJudged, Phase, RunReport, Script, Verdict,
+};
 
 /// Changes when a field changes its meaning or goes away; not when one is added.
 const FORMAT: u32 = 2;
@@ -25,6 +27,7 @@ struct Check<'a> {
 struct Run<'a> {
     target: &'a str,
     origin: &'a str,
+    about: &'a About,
     adapted: &'a [String],
     dialect: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +37,8 @@ struct Run<'a> {
     coverage: Coverages,
     judge: Calibration,
     clocks: Vec<Clock>,
+    cases_digest: &'a str,
+    not_judged: &'a [NotJudged],
     cases: Vec<Case<'a>>,
     clauses: Vec<Clause<'a>>,
 }
@@ -79,6 +84,8 @@ struct Case<'a> {
     failure: Option<Failed<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rerun: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    script: Option<&'a Script>,
     transcript: Vec<Line<'a>>,
 }
 
@@ -143,6 +150,7 @@ fn run(report: &RunReport) -> Run<'_> {
     Run {
         target: &report.target,
         origin: &report.origin,
+        about: &report.about,
         adapted: &report.adapted,
         dialect: &report.dialect,
         shared_with: report.shared_with.as_deref(),
@@ -151,6 +159,8 @@ fn run(report: &RunReport) -> Run<'_> {
         coverage: Coverages { wire_must: Coverage::wire_must(report), deployment: Coverage::deployment(report) },
         judge: calibration(report),
         clocks: distributions(report).into_iter().map(clock).collect(),
+        cases_digest: &report.cases_digest,
+        not_judged: &report.not_judged,
         cases: report.cases.iter().map(|c| case(report, c)).collect(),
         clauses: report
             .clauses
@@ -198,6 +208,7 @@ fn case<'a>(report: &RunReport, case: &'a CaseReport) -> Case<'a> {
         reason: case.reason.as_deref(),
         failure: case.failure.as_ref().map(failed),
         rerun: case.failure.is_some().then(|| rerun_command(report, &case.name)),
+        script: case.script.as_ref(),
         transcript: case.transcript.entries.iter().map(line).collect(),
     }
 }

@@ -1,10 +1,16 @@
-//! What a run says, in four forms: for the terminal, for programs (JSON), for CI (JUnit XML) and for people who look closely
-//! (HTML). All are pure functions of [`CheckReport`]: nothing here prints.
+//! What a run says, in several forms: for the terminal, for programs (JSON), for CI (JUnit XML, TAP, annotations of GitHub, a badge, a
+//! summary) and for people who look closely (HTML). All are pure functions of [`CheckReport`]: nothing here prints.
 
+pub mod badge;
+pub mod difference;
+pub mod github;
 pub mod html;
 pub mod json;
 pub mod junit;
 pub mod self_test;
+pub mod summary;
+pub mod table;
+pub mod tap;
 pub mod terminal;
 mod words;
 
@@ -12,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::outcome::{CaseReport, CheckReport, ClauseId, ClauseReport, Level, RunReport, Verdict};
 
-pub use self::words::{filter_of, rerun_command, show_elapsed, transcript_line};
+pub use self::words::{filter_of, rerun_command, scripts, show_elapsed, transcript_line};
 
 /// The counts of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -232,6 +238,8 @@ fn names<'a>(cases: impl IntoIterator<Item = &'a CaseReport>) -> BTreeSet<&'a st
 #[cfg(test)]
 pub(crate) use sample::report as sample_run;
 
+#[cfg(test)]
+mod machine_tests;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::outcome::{
-    CaseReport, ClauseId, ClauseReport, Entry, EntryKind, Failure, Level, Phase, RunReport, Transcript, Verdict,
+    About, CaseReport, ClauseId, ClauseReport, Entry, EntryKind, Failure, Level, NotJudged, Phase, RunReport,
+    Transcript, Verdict,
 };
 
 const ECHO: &str = r#"# A message reaches every member of its room once, its sender too.
@@ -51,7 +52,7 @@ fn talk() -> Transcript {
         ),
         entry(2034, "", Note, "the deadline of 2 s has passed", 0),
     ];
-    Transcript { entries }
+    Transcript { entries, ..Transcript::default() }
 }
 
 pub(super) fn case(name: &str, title: &str, clauses: &[&str], verdict: Verdict) -> CaseReport {
@@ -69,6 +70,7 @@ pub(super) fn case(name: &str, title: &str, clauses: &[&str], verdict: Verdict) 
         attempts: 1,
         clocks: Vec::new(),
         proven: true,
+        script: None,
     }
 }
 
@@ -194,14 +196,26 @@ pub(crate) fn report() -> RunReport {
     RunReport {
         target: "our chat, Node 20".to_owned(),
         origin: "targets/our chat.toml".to_owned(),
+        about: About {
+            version: Some("2.1.0".to_owned()),
+            language: Some("JavaScript".to_owned()),
+            runtime: Some("Node 20, socket.io 4.8".to_owned()),
+            url: None,
+        },
         adapted: vec!["field `username` is `displayName` here".to_owned()],
         dialect: "rooms".to_owned(),
         shared_with: None,
         version: "0.1.0".to_owned(),
+        cases_digest: "0123456789ab".to_owned(),
         seed: 7,
         strict: false,
         elapsed: Duration::from_millis(8_312),
         cases,
         clauses: clauses(),
+        not_judged: vec![NotJudged {
+            spec: "engine-io".to_owned(),
+            what: "WebTransport".to_owned(),
+            reason: "the judge speaks no QUIC".to_owned(),
+        }],
     }
 }

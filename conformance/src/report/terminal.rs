@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Coverage, Summary, clause, names, shared_line,
-    words::{clipped, clock_lines, filter_of, rerun_command, show_elapsed, transcript_line},
+    words::{
+        clipped, clock_lines, filter_of, not_judged_lines, rerun_command, script_commands, show_elapsed,
+        transcript_line,
+    },
 };
 use crate::clocks::Timeliness;
 use crate::outcome::{CaseReport, CheckReport, EntryKind, Failure, Phase, RunReport, Verdict};
@@ -209,8 +212,10 @@ impl Page<'_> {
         self.line("");
         self.transcript(case, failure);
         self.line("");
-        let command = self.paint(Role::Command, rerun_command(self.report, &case.name));
-        self.line(format!("  {command}"));
+        for command in [rerun_command(self.report, &case.name)].into_iter().chain(script_commands(self.report, case)) {
+            let command = self.paint(Role::Command, command);
+            self.line(format!("  {command}"));
+        }
     }
 
     fn difference(&mut self, failure: &Failure) {
@@ -317,6 +322,7 @@ impl Page<'_> {
     }
 
     fn not_run(&mut self) {
+        not_judged_lines(self.report).into_iter().for_each(|line| self.line(clipped(&line, LINE_CHARS_MAX)));
         let mut by_reason: BTreeMap<String, Vec<CaseReport>> = BTreeMap::new();
         for case in self.with(Verdict::NotRun) {
             by_reason

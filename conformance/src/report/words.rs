@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     clocks::{Distribution, Timeliness, calibration, distributions},
-    outcome::{Entry, EntryKind, RunReport},
+    outcome::{CaseReport, CheckReport, Entry, EntryKind, RunReport},
 };
 
 /// `840 ms`, `3.20 s`, `2 m 05 s`.
@@ -27,6 +27,10 @@ pub fn filter_of(name: &str) -> &str {
 /// The command that runs one case alone on the same target.
 #[must_use]
 pub fn rerun_command(report: &RunReport, case: &str) -> String {
+    format!("{} --filter {}", check_command(report), single_quoted(filter_of(case)))
+}
+
+fn check_command(report: &RunReport) -> String {
     let strict = if report.strict { " --strict" } else { "" };
     let target = match report.origin.as_str() {
         "reference" => format!(" --dialect {}", quote(&report.dialect)),
@@ -34,7 +38,59 @@ pub fn rerun_command(report: &RunReport, case: &str) -> String {
         url if url.contains("://") => format!(" --dialect {} --url {}", quote(&report.dialect), quote(url)),
         file => format!(" --target {}", quote(file)),
     };
-    format!("chatwright check{target}{strict} --filter {}", single_quoted(filter_of(case)))
+    format!("chatwright check{target}{strict}")
+}
+
+/// What no case plays, under its heading; nothing where there is no such thing.
+pub(super) fn not_judged_lines(report: &RunReport) -> Vec<String> {
+    if report.not_judged.is_empty() {
+        return Vec::new();
+    }
+    let parts = report.not_judged.iter().map(|part| format!("  {} of {}: {}", part.what, part.spec, part.reason));
+    ["", "not run for anybody, and counted nowhere"].map(ToOwned::to_owned).into_iter().chain(parts).collect()
+}
+
+/// Where below the folder of reports the scripts of failures lie.
+const SCRIPTS: &str = "failures";
+
+/// The script of a case: its path below the folder of reports, without the ending.
+fn script_path(report: &RunReport, case: &CaseReport) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '.' };
+    let name: String = case.name.replace(" [", ".").replace(']', "").chars().map(plain).collect();
+    if name.starts_with(&format!("{}.", report.dialect)) {
+        format!("{SCRIPTS}/{name}")
+    } else {
+        format!("{SCRIPTS}/{}.{name}", report.dialect)
+    }
+}
+
+/// The files that show failures alone, by their paths below the folder of reports.
+#[must_use]
+pub fn scripts(report: &CheckReport) -> Vec<(String, &str)> {
+    let mut files = Vec::new();
+    for run in &report.runs {
+        for case in &run.cases {
+            let Some(script) = &case.script else { continue };
+            files.push((format!("{}.case", script_path(run, case)), script.case.as_str()));
+            files.extend(script.curl.as_ref().map(|curl| (format!("{}.sh", script_path(run, case)), curl.as_str())));
+        }
+    }
+    files
+}
+
+/// What shows a failure alone: the cut case played, and the shell's lines where there are some. Nothing where no files were written.
+pub(super) fn script_commands(report: &RunReport, case: &CaseReport) -> Vec<String> {
+    let Some((script, folder)) = case.script.as_ref().and_then(|script| Some((script, script.folder.as_ref()?))) else {
+        return Vec::new();
+    };
+    let transport = match case.name.split_once(" [") {
+        Some((_, name)) => format!(" --transport {}", name.trim_end_matches(']')),
+        None => String::new(),
+    };
+    let path = format!("{folder}/{}", script_path(report, case));
+    let mut commands = vec![format!("{} --cases {}{transport}", check_command(report), quote(&format!("{path}.case")))];
+    commands.extend(script.curl.as_ref().map(|_| format!("sh {}", quote(&format!("{path}.sh")))));
+    commands
 }
 
 fn quote(text: &str) -> String {

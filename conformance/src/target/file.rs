@@ -1,5 +1,4 @@
-//! The target file: one TOML file that says how the system under test is reached, started and stopped, what it needs and how it
-//! differs. It is parsed into types once; nothing later has to check it again.
+//! The target file, parsed into types once: how the system under test is reached, started and stopped, what it needs, how it differs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,6 +28,8 @@ pub struct TargetFile {
     pub name: String,
     /// The dialect that it claims to speak.
     pub dialect: String,
+    /// What it says of the implementation.
+    pub about: crate::outcome::About,
     /// Whether it verifies who connects.
     pub identity: Identity,
     /// What it can do otherwise than the row of its dialect says.

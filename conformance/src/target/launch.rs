@@ -177,6 +177,7 @@ pub(super) fn assemble(
         name: file.name.clone(),
         origin: file.path.display().to_string(),
         dialect: file.dialect.clone(),
+        about: file.about.clone(),
         identity: file.identity,
         timing: file.timing.clone(),
         limits: file.limits.clone(),

@@ -49,7 +49,7 @@ pub(crate) use self::{
     client::{ClientProgram, Said},
     place::read_text,
 };
-use crate::{auth_stub::AuthStubHandle, tokens::TokenMaker};
+use crate::{auth_stub::AuthStubHandle, outcome::About, tokens::TokenMaker};
 
 /// A system under test that is there to be talked to.
 pub struct Target {
@@ -59,6 +59,8 @@ pub struct Target {
     pub origin: String,
     /// The dialect that it claims to speak.
     pub dialect: String,
+    /// What its file says of the implementation.
+    pub about: About,
     /// Whether it verifies who connects.
     pub identity: Identity,
     /// Its clocks.

@@ -73,6 +73,7 @@ impl Source<'_> {
             path: self.path.to_owned(),
             name: self.filled(&written.name)?,
             dialect: self.filled(&written.dialect)?,
+            about: written.about,
             identity,
             behaviour: written.behaviour,
             instances,

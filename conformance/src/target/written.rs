@@ -14,13 +14,18 @@ use super::{
     file::{BackendName, Identity, RowOverrides, StopSignal, Transport},
     template::Template,
 };
-use crate::tokens::{ClaimNames, Hmac};
+use crate::{
+    outcome::About,
+    tokens::{ClaimNames, Hmac},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenTarget {
     pub(super) name: Spanned<String>,
     pub(super) dialect: Spanned<String>,
+    #[serde(default)]
+    pub(super) about: About,
     pub(super) identity: Option<Spanned<Identity>>,
     #[serde(default)]
     pub(super) behaviour: RowOverrides,

@@ -176,15 +176,18 @@ pub(super) fn empty_run() -> RunReport {
     RunReport {
         target: String::new(),
         origin: String::new(),
+        about: crate::outcome::About::default(),
         adapted: Vec::new(),
         shared_with: None,
         dialect: String::new(),
         version: String::new(),
+        cases_digest: String::new(),
         seed: 0,
         strict: false,
         elapsed: std::time::Duration::ZERO,
         cases: Vec::new(),
         clauses: Vec::new(),
+        not_judged: Vec::new(),
     }
 }
 
@@ -249,6 +252,7 @@ pub(super) mod tests {
             attempts: 1,
             clocks: Vec::new(),
             proven: false,
+            script: None,
         }
     }
 

@@ -10,7 +10,7 @@ mod judging;
 mod kill;
 mod patch;
 mod provide;
-mod proxy;
+pub(crate) mod proxy;
 mod rule;
 mod sample;
 mod server;

@@ -10,7 +10,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     Coverage, Standing, Summary, clause, shared_line, standings,
-    words::{clipped, filter_of, rerun_command, show_elapsed},
+    words::{clipped, filter_of, rerun_command, script_commands, show_elapsed},
 };
 use crate::outcome::{CaseReport, CheckReport, ClauseId, Failure, Phase, RunReport, Verdict};
 
@@ -82,7 +82,20 @@ fn run(run: &RunReport, among_others: bool) -> Markup {
             @if among_others { h2.dialect { (run.dialect) " " small { (Summary::of(run).last_line()) } } }
             @for (verdict, heading) in GROUPS { (group(run, verdict, heading)) }
             (clocks::section(run))
+            (not_judged(run))
             (coverage::section(run, &standings(run)))
+        }
+    }
+}
+
+/// What no case plays, of which contract, and why.
+fn not_judged(run: &RunReport) -> Markup {
+    html! {
+        @if !run.not_judged.is_empty() {
+            section.adapted {
+                h2 { "Not run for anybody, and counted nowhere" }
+                ul { @for part in &run.not_judged { li { b { (part.what) } " (" code { (part.spec) } "): " (prose(&part.reason)) } } }
+            }
         }
     }
 }
@@ -117,6 +130,8 @@ fn about(run: &RunReport) -> Markup {
             span { "dialect " b { (run.dialect) } }
             @if run.origin != run.target { span { code { (run.origin) } } }
             span { (run.cases.len()) " cases in " (show_elapsed(run.elapsed)) }
+            @if let Some(version) = &run.about.version { span { "version " (version) } }
+            @if let Some(runtime) = run.about.runtime.as_ref().or(run.about.language.as_ref()) { span { (runtime) } }
             span { "seed " (run.seed) }
             @if run.strict { span { "strict" } }
         }
@@ -277,7 +292,9 @@ fn failure(report: &RunReport, case: &CaseReport, failure: &Failure) -> Markup {
                 dt.bad { "got" } dd { code { (clipped(&failure.got, TEXT_CHARS_MAX)) } }
                 @if !failure.why.is_empty() { dt.bad { "differs" } dd { code { (clipped(&failure.why, TEXT_CHARS_MAX)) } } }
             }
-            p.rerun { code { (rerun_command(report, &case.name)) } button.copy type="button" hidden { "copy" } }
+            @for command in [rerun_command(report, &case.name)].into_iter().chain(script_commands(report, case)) {
+                p.rerun { code { (command) } button.copy type="button" hidden { "copy" } }
+            }
         }
     }
 }

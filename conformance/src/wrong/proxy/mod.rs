@@ -25,8 +25,8 @@ use tokio::{
 };
 
 use self::session::Session;
-use super::rule::Rule;
-use crate::target::Address;
+use super::rule::{Direction, Rule, Transport};
+use crate::{record::Tap, target::Address};
 
 /// Open TCP connections; the next one waits. A run has fewer.
 const CONNECTIONS_MAX: usize = 4096;
@@ -35,7 +35,7 @@ const SESSIONS_MAX: usize = 20_000;
 
 /// A running proxy; it ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     rules: Arc<Vec<Rule>>,
     server: AbortHandle,
@@ -50,11 +50,25 @@ impl Drop for Proxy {
 impl Proxy {
     /// Starts before this base URL.
     pub(super) async fn start(upstream: Address, rules: Arc<Vec<Rule>>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Self::listening(TcpListener::bind(("127.0.0.1", 0)).await?, upstream, rules, None)
+    }
+
+    /// Starts here, changes nothing, and tells what passes.
+    pub(crate) async fn tapped(upstream: Address, listen: SocketAddr, tap: Arc<Tap>) -> io::Result<Self> {
+        Self::listening(TcpListener::bind(listen).await?, upstream, Arc::default(), Some(tap))
+    }
+
+    fn listening(
+        listener: TcpListener,
+        upstream: Address,
+        rules: Arc<Vec<Rule>>,
+        tap: Option<Arc<Tap>>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let relay = Arc::new(Relay {
             upstream,
             rules: Arc::clone(&rules),
+            tap,
             outside: Arc::new(Session::default()),
             sessions: Mutex::default(),
         });
@@ -63,7 +77,7 @@ impl Proxy {
     }
 
     /// Where it listens.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -77,6 +91,8 @@ impl Proxy {
 struct Relay {
     upstream: Address,
     rules: Arc<Vec<Rule>>,
+    /// Who wants to know what passes.
+    tap: Option<Arc<Tap>>,
     /// What is outside Engine.IO, or before a session has its id.
     outside: Arc<Session>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
@@ -99,6 +115,20 @@ impl Relay {
         }
         if sessions.len() < SESSIONS_MAX {
             sessions.insert(sid.to_owned(), Arc::clone(session));
+        }
+    }
+
+    /// Tells of a packet, before rules do anything to it.
+    fn tells(&self, session: &Arc<Session>, direction: Direction, over: Transport, packet: &str) {
+        if let Some(tap) = &self.tap {
+            tap.packet(session, direction, over, packet);
+        }
+    }
+
+    /// Tells that the connection of a session is over.
+    fn tells_end(&self, session: &Arc<Session>) {
+        if let Some(tap) = &self.tap {
+            tap.end(session);
         }
     }
 

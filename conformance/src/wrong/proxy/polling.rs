@@ -33,6 +33,7 @@ impl Body {
 pub(super) fn rewrite(relay: &Relay, session: &Arc<Session>, direction: Direction, body: &str) -> Body {
     let mut done = Body::default();
     for packet in body.split(SEPARATOR) {
+        relay.tells(session, direction, Transport::Polling, packet);
         let steps = session.decide(&relay.rules, direction, Transport::Polling, packet.to_owned());
         let mut sent = false;
         for step in steps {

@@ -56,9 +56,11 @@ pub(super) async fn relay(relay: Arc<Relay>, session: Arc<Session>, (client, ser
         out: to_client.clone(),
         back: to_server.clone(),
     };
+    let (whole, over) = (Arc::clone(&relay), Arc::clone(&session));
     let up = Flow { relay, session, direction: Direction::Server, out: to_server, back: to_client };
     let both = async { tokio::join!(write(client_out, client_queue), write(server_out, server_queue)) };
     tokio::join!(down.run(server_in), up.run(client_in), both);
+    whole.tells_end(&over);
 }
 
 /// Writes what is queued until the end, or until nobody reads it.
@@ -150,6 +152,7 @@ impl Flow {
     }
 
     async fn packet(&self, packet: String, frame: RawFrame, held_until: &mut Option<Instant>) -> Goes {
+        self.relay.tells(&self.session, self.direction, Transport::Websocket, &packet);
         if self.direction == Direction::Client
             && let Some(sid) = session_id(&packet)
         {
