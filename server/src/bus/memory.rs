@@ -55,9 +55,10 @@ impl MemoryHub {
 }
 
 impl Shared {
-    fn deliver(&mut self, notice: &Notice) {
+    /// Tells everybody but the speaker, who would ignore it.
+    fn deliver(&mut self, speaker: u64, notice: &Notice) {
         let subscribers = self.subscribers.get(&notice.room).into_iter().flatten();
-        for id in subscribers.chain(&self.everywhere) {
+        for id in subscribers.chain(&self.everywhere).filter(|id| **id != speaker) {
             let Some(endpoint) = self.endpoints.get_mut(id) else { continue };
             if endpoint.missed && endpoint.sender.try_send(Delivery::Gap).is_ok() {
                 endpoint.missed = false;
@@ -79,7 +80,7 @@ pub struct MemoryBus {
 
 impl Bus for MemoryBus {
     fn publish(&self, notice: Notice) -> BoxFuture<'_, Result<(), BusDown>> {
-        self.hub.shared.lock().expect("no code panics while it holds the hub").deliver(&notice);
+        self.hub.shared.lock().expect("no code panics while it holds the hub").deliver(self.id, &notice);
         Box::pin(ready(Ok(())))
     }
 

@@ -8,7 +8,6 @@ use chatwright_protocol::{
 };
 use serde::{Serialize, Serializer, ser::SerializeTuple};
 use serde_json::value::RawValue;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::lean::{Numbered, Offset, Packet};
 
@@ -22,7 +21,6 @@ pub struct Frame {
 struct Inner {
     name: String,
     args: Vec<Box<RawValue>>,
-    text: OnceLock<Utf8Bytes>,
     packet: OnceLock<Packet>,
     numbered: OnceLock<Numbered>,
 }
@@ -46,17 +44,16 @@ impl Frame {
         Args(&self.inner.args)
     }
 
-    /// The JSON text of a frame that is no event; converted once for all connections.
-    #[must_use]
-    pub fn text(&self) -> Utf8Bytes {
-        let text = || Utf8Bytes::from(self.inner.args.first().map_or("null", |value| value.get()));
-        self.inner.text.get_or_init(text).clone()
-    }
-
-    /// The Socket.IO event as one packet with its frame; made once for all connections.
+    /// The Socket.IO event, or the JSON text of what is no event, in a WebSocket's frame; made once for all connections.
     pub(super) fn packet(&self) -> &Packet {
-        let args = self.inner.args.iter().map(|arg| arg.get());
-        self.inner.packet.get_or_init(|| Packet::event(&self.inner.name, args))
+        let mut args = self.inner.args.iter().map(|arg| arg.get());
+        self.inner.packet.get_or_init(|| {
+            if self.inner.name.is_empty() {
+                Packet::of(args.next().unwrap_or("null"))
+            } else {
+                Packet::event(&self.inner.name, args)
+            }
+        })
     }
 
     /// The same with an offset behind its arguments, for clients whose connections are recovered; made once as well.
@@ -82,15 +79,8 @@ impl From<&AppPacket> for Frame {
             AppPacket::Event { name, args } => (name.clone(), args.iter().map(raw).collect()),
             AppPacket::Json(value) => (String::new(), vec![raw(value)]),
         };
-        Self {
-            inner: Arc::new(Inner {
-                name,
-                args,
-                text: OnceLock::new(),
-                packet: OnceLock::new(),
-                numbered: OnceLock::new(),
-            }),
-        }
+        let (packet, numbered) = (OnceLock::new(), OnceLock::new());
+        Self { inner: Arc::new(Inner { name, args, packet, numbered }) }
     }
 }
 

@@ -8,12 +8,12 @@ mod engine;
 pub mod frame;
 pub mod lean;
 pub mod oxide;
-pub mod websocket;
 
 use std::fmt;
 
 pub use engine::{Engine, EngineKind, EngineRules, EngineService, UnknownEngine};
 pub use frame::Frame;
+pub use lean::websocket;
 
 /// Where the core puts what one connection shall read.
 ///

@@ -26,7 +26,7 @@ use crate::{
         postgres::{PostgresConversations, PostgresLink},
         redis::RedisRoster,
     },
-    transport::websocket::{Opening, OpeningCodes, WebSocket, WebSocketRules},
+    transport::websocket::{Opening, OpeningCodes, WebSocket},
 };
 
 /// What instances in one process share instead of backends.
@@ -66,11 +66,10 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     let rules = Rules { limits: config.limits, clocks: config.clocks };
     let hub = Hub::start(rules, ports, deliveries, metrics.clone()).await;
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
-    let rules = WebSocketRules::from(config.engine);
-    let carrier = WebSocket::new(rules, OPENING, Arc::clone(&core), gate.clone(), metrics.clone());
+    let carrier = WebSocket::new(config.engine, OPENING, Arc::clone(&core), gate.clone(), metrics.clone());
     let sockets = doors.websocket(carrier.routes(conversations::DIALECT.path));
     let routes = doors.rest(conversations_routes(hub)).merge(sockets);
-    Ok(Assembled { core, hub: None, engine: None, routes: vec![(SOCKET, routes)] })
+    Ok(Assembled { core, hub: None, engine: Some(carrier.engine()), routes: vec![(SOCKET, routes)] })
 }
 
 /// Who is connected, and the other instances.

@@ -2,6 +2,7 @@
 //! [`Hub::handle`](Core::handle) is the dispatcher.
 
 mod census;
+mod cuid;
 mod desk;
 mod heal;
 mod history;

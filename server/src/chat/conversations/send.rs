@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use chatwright_protocol::vocabulary::{Event, Message, MessageId, Refusal, RoomId, UserId};
 use uuid::Uuid;
 
-use super::{Hub, away, check_id, line::Next};
+use super::{Hub, away, check_id, cuid, line::Next};
 use crate::{
     bus::NoticeBody,
     chat::{Confirmation, Connection},
@@ -25,13 +25,13 @@ impl Hub {
         self.check_text(&text)?;
         self.metrics.message_received();
         let letter = Letter {
-            id: MessageId::from(cuid2::create_id()),
+            id: MessageId::from(cuid::fresh()),
             sender: user,
             participants,
             text,
             sent_at_ms: clock::unix_ms(),
             dedupe_id: Uuid::new_v4(),
-            fresh_conversation: RoomId::from(cuid2::create_id()),
+            fresh_conversation: RoomId::from(cuid::fresh()),
         };
         let message = self.store(&letter).await.map_err(|problem| away(&problem))?;
         self.posted.notify_one();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chatwright_protocol::socket_io::{self, Encoded};
 
 use super::{
-    line::{Line, Over},
+    line::Line,
+    over::Over,
     packet::Packet,
     session::Session,
     talk::Step,

@@ -6,12 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Above, Door, Shared, app,
-    line::{Inside, Line, Over, Parting, Wire},
+    line::{Inside, Line},
     log::Offset,
+    over::{Over, Parting},
     packet::Packet,
     recovery::Return,
     session::{LeanSink, Session},
     talk::Step,
+    wire::Wire,
     ws::{self, code},
 };
 use crate::{

@@ -4,12 +4,14 @@
 //!
 //! 1. `service.rs` reads a request ([`request`]) and gives it to `polling.rs` or `upgrade.rs`, within the bounds of `table.rs`.
 //! 2. A WebSocket is taken out of HTTP's hands: from then on the engine owns the stream, and `ws/` reads and makes its frames.
-//! 3. Each session is one task, `life.rs`. It reads (`line.rs`) what its client says, and what that means is decided by a state machine
+//! 3. Each session is one task, `life.rs`. It reads (`ear.rs`, `line.rs`) what its client says, and what that means is decided by a state machine
 //!    without IO (`talk.rs`). A CONNECT is verified and counted before it is answered; then [`crate::connection::drive`] takes the events.
 //! 4. What a client is told is encoded once for all who read it (`packet.rs`) and queued (`outgoing.rs` and its bounded `outbox.rs`);
 //!    `flusher.rs` writes what has gathered, each connection's with one call.
 //! 5. `heart.rs` pings everybody from clocks that all share (`clock.rs`).
 //! 6. Where a window for it is configured, whose transport breaks off may come back and miss nothing (`recovery.rs`, `log.rs`).
+//!
+//! Raw WebSocket ([`websocket`]) is the same without polls and without Socket.IO's packets.
 //!
 //! An idle session costs no buffer, no timer and no channel. A client that sends faster than its commands are carried out is held back by
 //! not reading; one that reads too slowly fills its queue and is cut, and the listener's watcher cuts those that stopped reading.
@@ -20,6 +22,7 @@
 mod answer;
 mod app;
 mod clock;
+mod ear;
 mod flusher;
 #[cfg(test)]
 mod fuzz;
@@ -29,6 +32,7 @@ mod line;
 mod log;
 mod outbox;
 mod outgoing;
+mod over;
 mod packet;
 mod polling;
 mod recovery;
@@ -38,6 +42,8 @@ mod session;
 mod table;
 mod talk;
 mod upgrade;
+pub mod websocket;
+mod wire;
 mod ws;
 
 use std::{
@@ -106,6 +112,25 @@ struct Door {
 }
 
 impl Shared {
+    fn new(rules: EngineRules, above: Above, metrics: Metrics, ping: Packet) -> Self {
+        Self {
+            table: Table::new(&rules),
+            shelf: Shelf::new(&rules),
+            heart: Arc::new(Heart::new(&rules)),
+            rules,
+            above,
+            metrics,
+            flushers: Flushers::new(),
+            tasks: TaskTracker::new(),
+            numbers: AtomicUsize::new(0),
+            is_closing: AtomicBool::new(false),
+            ping,
+            noop: Packet::of("6"),
+            close: Packet::of("1"),
+            disconnect: Packet::of("41"),
+        }
+    }
+
     fn next_number(&self) -> usize {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
@@ -165,22 +190,11 @@ impl Lean {
     }
 
     fn of(rules: EngineRules, above: Above, metrics: Metrics) -> Self {
-        let shared = Arc::new(Shared {
-            table: Table::new(&rules),
-            shelf: Shelf::new(&rules),
-            heart: Arc::new(Heart::new(&rules)),
-            rules,
-            above,
-            metrics,
-            flushers: Flushers::new(),
-            tasks: TaskTracker::new(),
-            numbers: AtomicUsize::new(0),
-            is_closing: AtomicBool::new(false),
-            ping: Packet::of("2"),
-            noop: Packet::of("6"),
-            close: Packet::of("1"),
-            disconnect: Packet::of("41"),
-        });
+        Self::start(Shared::new(rules, above, metrics, Packet::of("2")))
+    }
+
+    fn start(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
         let alive = CancellationToken::new();
         tokio::spawn(alive.clone().run_until_cancelled_owned(Arc::clone(&shared.heart).beat()));
         for writer in shared.flushers.writers() {

@@ -24,8 +24,8 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    /// A packet of this text, its Engine.IO type included.
-    pub(super) fn of(text: &str) -> Self {
+    /// A packet of this text, as it stands: for Socket.IO its Engine.IO type included.
+    pub(crate) fn of(text: &str) -> Self {
         Self::in_frame(text.len(), |out| out.extend_from_slice(text.as_bytes()))
     }
 

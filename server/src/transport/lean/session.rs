@@ -17,10 +17,10 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
     Shared,
-    line::Wire,
     outgoing::Outgoing,
     packet::Packet,
     table::{Place, fresh_sid},
+    wire::Wire,
 };
 use crate::transport::{CannotTake, EndReason, Frame, Sink};
 
@@ -157,13 +157,12 @@ impl Session {
 
     /// He is in: he reads this first, then what he was told meanwhile.
     pub(super) fn enter(self: &Arc<Self>, welcome: Packet) {
-        self.is_inside.store(true, Ordering::Release);
-        self.entries.fetch_add(1, Ordering::AcqRel);
+        self.settle();
         let is_new = self.out().enter(welcome);
         self.mark_if(is_new);
     }
 
-    /// The application has let him in somewhere: the time to enter counts no more.
+    /// He is let in: the time to enter counts no more.
     pub(super) fn settle(&self) {
         self.is_inside.store(true, Ordering::Release);
         self.entries.fetch_add(1, Ordering::AcqRel);

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::{
     Shared, answer,
     life::live,
-    line::{Line, Wire},
+    line::Line,
     outbox::Outbox,
     outgoing::Outgoing,
     packet::Packet,
@@ -23,6 +23,7 @@ use super::{
     service::{credentials, peer},
     session::Session,
     table::Place,
+    wire::Wire,
     ws::{self, Heard, Opcode, code},
 };
 use crate::listener::{ConnectionHandle, CutReason, GuardedStream};
@@ -33,7 +34,7 @@ const PROBED: &str = "3probe";
 const MOVED: &str = "5";
 
 /// A stream that is about to become a WebSocket.
-struct Opening {
+pub(super) struct Opening {
     on_upgrade: OnUpgrade,
     handle: ConnectionHandle,
     message_bytes_max: usize,
@@ -151,7 +152,7 @@ async fn write(wire: &Wire, packet: Packet) -> Option<()> {
 }
 
 /// The answer to an opening handshake, which the door has checked already (RFC 6455, 4.2).
-fn begin(shared: &Shared, request: &mut Request<Body>) -> Option<(Response, Opening)> {
+pub(super) fn begin(shared: &Shared, request: &mut Request<Body>) -> Option<(Response, Opening)> {
     let handle = request.extensions().get::<ConnectionHandle>().cloned()?;
     let key = request.headers().get(SEC_WEBSOCKET_KEY)?;
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok()?;
@@ -167,7 +168,7 @@ fn begin(shared: &Shared, request: &mut Request<Body>) -> Option<(Response, Open
 
 impl Opening {
     /// The stream itself, out of HTTP's hands, with what HTTP has read already. `None`: the peer has left.
-    async fn wire(self) -> Option<Wire> {
+    pub(super) async fn wire(self) -> Option<Wire> {
         let upgraded = self.on_upgrade.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<GuardedStream>>().ok()?;
         let mut reader = ws::Reader::new(self.message_bytes_max);

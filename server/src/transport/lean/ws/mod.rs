@@ -58,6 +58,7 @@ pub(super) mod code {
     pub(in super::super) const NOT_UTF8: u16 = 1007;
     pub(in super::super) const POLICY: u16 = 1008;
     pub(in super::super) const TOO_BIG: u16 = 1009;
+    pub(in super::super) const AGAIN: u16 = 1013;
 }
 
 impl Broken {
@@ -70,6 +71,9 @@ impl Broken {
         }
     }
 }
+
+/// The longest payload of a control frame (5.5).
+const CONTROL_BYTES_MAX: usize = 125;
 
 /// The longest header of a server's frame.
 const HEADER_BYTES_MAX: usize = 10;
@@ -100,10 +104,15 @@ pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 
 /// A close frame with this code; `None`: without one.
 pub(super) fn close(code: Option<u16>) -> Vec<u8> {
-    match code {
-        Some(code) => frame(Opcode::Close, &code.to_be_bytes()),
-        None => frame(Opcode::Close, &[]),
-    }
+    close_saying(code, "")
+}
+
+/// The same with a reason in words, of which as many are said as a control frame holds. Without a code there can be none.
+pub(super) fn close_saying(code: Option<u16>, words: &str) -> Vec<u8> {
+    let Some(code) = code else { return frame(Opcode::Close, &[]) };
+    let room = CONTROL_BYTES_MAX - size_of::<u16>();
+    let words = &words[..words.floor_char_boundary(room)];
+    frame(Opcode::Close, &[&code.to_be_bytes(), words.as_bytes()].concat())
 }
 
 #[cfg(test)]
@@ -120,5 +129,8 @@ mod tests {
         assert_eq!(frame(Opcode::Text, b"hi"), [0x81, 2, b'h', b'i']);
         assert_eq!(close(Some(1001)), [0x88, 2, 3, 0xe9]);
         assert_eq!(close(None), [0x88, 0]);
+        assert_eq!(close_saying(Some(1001), "bye"), [0x88, 5, 3, 0xe9, b'b', b'y', b'e']);
+        let long = close_saying(Some(1001), &"ä".repeat(100));
+        assert_eq!((long[1], long.len()), (124, 126), "a control frame holds 125 bytes, and no half of a letter");
     }
 }

@@ -5,13 +5,10 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{Broken, Opcode};
+use super::{Broken, CONTROL_BYTES_MAX, Opcode};
 
 /// Fragments without content in one message: they cost their sender seven bytes and would never reach the limit of its size.
 const EMPTY_FRAGMENTS_MAX: u32 = 1000;
-
-/// The longest payload of a control frame (5.5).
-const CONTROL_BYTES_MAX: u64 = 125;
 
 /// What a client has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,11 +104,11 @@ impl Reader {
             short => (u64::from(short), 2),
         };
         let is_shortest = match start {
-            4 => length > CONTROL_BYTES_MAX,
+            4 => length > CONTROL_BYTES_MAX as u64,
             10 => length > u64::from(u16::MAX) && length >> 63 == 0,
             _ => true,
         };
-        if !is_shortest || (opcode.is_control() && length > CONTROL_BYTES_MAX) {
+        if !is_shortest || (opcode.is_control() && length > CONTROL_BYTES_MAX as u64) {
             return Err(Broken::Protocol);
         }
         self.check_sequence(opcode)?;
