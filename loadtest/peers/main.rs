@@ -1,0 +1,114 @@
+//! A comparison that anyone can run: this project's server beside others, in the same minutes, under the same load.
+//!
+//! `compare` starts each contender in turn (`contender.rs`, `floor.rs`, `tungstenite.rs`, `oxide.rs`, `node/`), round after round, lets a
+//! crowd of clients talk (`crowd.rs`, `speech.rs`, `scene.rs`) and prints medians of what a delivery cost (`process.rs`, `table.rs`).
+//! Figures of different minutes or machines do not compare; the ratio to the floor in the same round does.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints a table for people, and how far it is")]
+
+mod contender;
+mod crowd;
+mod floor;
+mod ledger;
+mod oxide;
+mod process;
+mod scene;
+mod speech;
+mod table;
+mod tungstenite;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use contender::Contender;
+use scene::{Measured, Size};
+
+/// What may go wrong, in words.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Compares chat servers by what a delivery costs them.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Alternates the contenders and prints a table
+    Compare(Compare),
+    /// Is one of the small servers; `compare` starts them
+    Serve {
+        /// Which: floor, tungstenite or socketioxide
+        name: String,
+        /// Port on loopback
+        port: u16,
+    },
+}
+
+#[derive(Debug, Parser)]
+struct Compare {
+    /// How often each contender runs; the table shows medians
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds for which each load is measured
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Connections under load
+    #[arg(long, default_value_t = 1000)]
+    connections: usize,
+    /// Connections for the measurement of memory, made once per contender; 0 leaves it out
+    #[arg(long, default_value_t = 5000)]
+    idle: usize,
+    /// The contenders, comma-separated; left out, all of them
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// The server of this project
+    #[arg(long, default_value = "target/release/chatwright", value_name = "PATH")]
+    chatwright: PathBuf,
+}
+
+fn main() -> Outcome<()> {
+    match Args::parse().what {
+        What::Serve { name, port } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            match name.as_str() {
+                "floor" => runtime.block_on(floor::serve(port)),
+                "tungstenite" => runtime.block_on(tungstenite::serve(port)),
+                "socketioxide" => runtime.block_on(oxide::serve(port)),
+                _ => Err(format!("there is no small server `{name}`: floor, tungstenite or socketioxide").into()),
+            }
+        }
+        What::Compare(compare) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            tokio::task::LocalSet::new().block_on(&runtime, run(compare))
+        }
+    }
+}
+
+async fn run(compare: Compare) -> Outcome<()> {
+    let contenders = contender::chosen(&compare.only, &compare.chatwright)?;
+    let size = Size { connections: compare.connections, seconds: compare.seconds };
+    process::pin(std::process::id(), process::GENERATOR_CORE);
+    let mut results: Vec<(Contender, Vec<Measured>, Option<f64>)> =
+        contenders.into_iter().map(|contender| (contender, Vec::new(), None)).collect();
+    for round in 1..=compare.rounds {
+        for (contender, measured, _) in &mut results {
+            eprintln!("round {round} of {}: {}", compare.rounds, contender.name);
+            measured
+                .push(scene::play(contender, size).await.map_err(|problem| format!("{}: {problem}", contender.name))?);
+        }
+    }
+    for (contender, _, bytes) in &mut results {
+        if compare.idle > 0 {
+            eprintln!("memory: {}", contender.name);
+            *bytes = Some(
+                scene::weigh(contender, compare.idle)
+                    .await
+                    .map_err(|problem| format!("{}: {problem}", contender.name))?,
+            );
+        }
+    }
+    println!("{}", table::text(&results));
+    Ok(())
+}
