@@ -43,6 +43,8 @@ pub(crate) struct Crowd {
 /// What they share.
 struct Desk {
     speech: Speech,
+    /// The sizes of the rooms that everybody is in.
+    rooms: &'static [usize],
     /// The zero of times in texts.
     epoch: Instant,
     clients: usize,
@@ -65,9 +67,15 @@ struct Client {
 }
 
 impl Crowd {
-    pub(crate) async fn connect(speech: Speech, server: SocketAddr, clients: usize) -> Outcome<Self> {
+    pub(crate) async fn connect(
+        speech: Speech,
+        server: SocketAddr,
+        clients: usize,
+        rooms: &'static [usize],
+    ) -> Outcome<Self> {
         let desk = Rc::new(Desk {
             speech,
+            rooms,
             epoch: Instant::now(),
             clients,
             room_size: Cell::new(0),
@@ -85,11 +93,11 @@ impl Crowd {
             let (client, rest) = client?;
             let client = Rc::new(client);
             tokio::task::spawn_local(Rc::clone(&client).read(Rc::clone(&crowd.desk), rest));
-            speech.hello(client.index).iter().for_each(|words| client.say(speech, words));
+            speech.hello(client.index, rooms).iter().for_each(|words| client.say(speech, words));
             crowd.clients.push(client);
         }
         let since = Instant::now();
-        while crowd.desk.joined.get() < clients * speech.joins_count() {
+        while crowd.desk.joined.get() < clients * speech.joins_count(rooms) {
             if since.elapsed() > JOIN_MAX || crowd.desk.closed.get() > 0 {
                 let joined = crowd.desk.joined.get();
                 return Err(
@@ -250,7 +258,7 @@ impl Client {
     }
 
     fn hear(self: &Rc<Self>, desk: &Desk, payload: &[u8], now: Duration) {
-        match desk.speech.hear(self.index, payload) {
+        match desk.speech.hear(self.index, desk.rooms, payload) {
             Heard::Delivery => {
                 let Some(mark) = Mark::read(payload) else { return };
                 let mut counts = desk.counts.get();

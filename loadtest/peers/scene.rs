@@ -54,7 +54,7 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// All loads, one after the other, on one start of the server.
 pub(crate) async fn play(contender: &Contender, size: Size) -> Outcome<Measured> {
     let process = Process::start(contender).await?;
-    let crowd = Crowd::connect(contender.speech, process.address, size.connections).await?;
+    let crowd = Crowd::connect(contender.speech, process.address, size.connections, &ROOM_SIZES).await?;
     let mut faults = [0; 3];
     let [ten, hundred] = ROOM_SIZES;
     // Ten thousand deliveries a second for a thousand connections, then fifty thousand.
@@ -141,12 +141,12 @@ impl Watch {
     }
 }
 
-/// Bytes of resident memory per idle connection, each in its rooms.
+/// Bytes of resident memory per idle connection, each in its room of ten.
 pub(crate) async fn weigh(contender: &Contender, connections: usize) -> Outcome<f64> {
     let process = Process::start(contender).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = process.resident_bytes()?;
-    let crowd = Crowd::connect(contender.speech, process.address, connections).await?;
+    let crowd = Crowd::connect(contender.speech, process.address, connections, &ROOM_SIZES[..1]).await?;
     tokio::time::sleep(SETTLE).await;
     let after = process.resident_bytes()?;
     if crowd.closed() > 0 {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::contender::SECRET;
 
-/// The sizes of the rooms that every client is in.
+/// The sizes of the rooms that every client is in under load.
 pub(crate) const ROOM_SIZES: [usize; 2] = [10, 100];
 
 /// A language.
@@ -56,20 +56,20 @@ impl Speech {
     }
 
     /// The first words.
-    pub(crate) fn hello(self, client: usize) -> Vec<String> {
+    pub(crate) fn hello(self, client: usize, rooms: &[usize]) -> Vec<String> {
         match self {
-            Self::Floor | Self::Bare => self.joins(client),
+            Self::Floor | Self::Bare => self.joins(client, rooms),
             Self::Rooms => Vec::new(), // the server begins
             Self::Conversations => vec![json!({"type": "auth", "token": token(client)}).to_string()],
         }
     }
 
     /// How often a client hears that it has joined.
-    pub(crate) fn joins_count(self) -> usize {
-        if self == Self::Conversations { 1 } else { ROOM_SIZES.len() }
+    pub(crate) fn joins_count(self, rooms: &[usize]) -> usize {
+        if self == Self::Conversations { 1 } else { rooms.len() }
     }
 
-    fn joins(self, client: usize) -> Vec<String> {
+    fn joins(self, client: usize, rooms: &[usize]) -> Vec<String> {
         let join = |size: &usize| {
             let (room, _) = room(*size, client, usize::MAX);
             match self {
@@ -78,7 +78,7 @@ impl Speech {
                 Self::Rooms => format!("42{}", json!(["join_room", {"roomId": room}])),
             }
         };
-        ROOM_SIZES.iter().map(join).collect()
+        rooms.iter().map(join).collect()
     }
 
     /// A message to a room.
@@ -101,7 +101,7 @@ impl Speech {
     }
 
     /// What a frame says to a client.
-    pub(crate) fn hear(self, client: usize, frame: &[u8]) -> Heard {
+    pub(crate) fn hear(self, client: usize, rooms: &[usize], frame: &[u8]) -> Heard {
         match self {
             Self::Floor if frame == b"joined" => Heard::Joined,
             Self::Floor => Heard::Delivery,
@@ -120,7 +120,7 @@ impl Speech {
             Self::Rooms if frame.starts_with(b"0") => {
                 Heard::Answer(vec![format!("40{}", json!({"token": token(client)}))])
             }
-            Self::Rooms if frame.starts_with(b"40") => Heard::Answer(self.joins(client)),
+            Self::Rooms if frame.starts_with(b"40") => Heard::Answer(self.joins(client, rooms)),
             Self::Rooms if frame == b"2" => Heard::Answer(vec!["3".to_owned()]),
             Self::Rooms => Heard::Other,
         }

@@ -48,7 +48,7 @@ impl Sink for Counter {
     }
 }
 
-async fn hub() -> Arc<Hub> {
+fn hub() -> Arc<Hub> {
     let (bus, deliveries) = MemoryHub::default().endpoint();
     let retention = Retention { history_messages_max: 100, history_ttl: Duration::from_secs(3600) };
     let ports = Ports {
@@ -66,9 +66,7 @@ async fn hub() -> Arc<Hub> {
         limits: Limits::default(),
         clocks: Clocks::default(),
     };
-    let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, Metrics::new());
-    hub.renew().await;
-    hub
+    Hub::start(rules, InstanceId::fresh(), ports, deliveries, Metrics::new())
 }
 
 /// A room with so many connections; the first of them.
@@ -93,7 +91,7 @@ fn fan_out(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(members as u64));
         group.bench_function(BenchmarkId::from_parameter(members), |bencher| {
             let (hub, speaker) = runtime.block_on(async {
-                let hub = hub().await;
+                let hub = hub();
                 let speaker = room_of(members, &hub).await;
                 (hub, speaker)
             });

@@ -104,7 +104,9 @@ impl Meter {
 
     pub(super) fn wrote(&self, bytes: usize) {
         self.bytes_out.fetch_add(bytes as u64, Relaxed);
-        self.blocked_at_ms.store(0, Relaxed);
+        if self.blocked_at_ms.load(Relaxed) != 0 {
+            self.blocked_at_ms.store(0, Relaxed);
+        }
     }
 }
 

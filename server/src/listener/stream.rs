@@ -134,9 +134,20 @@ impl Counted {
         sent
     }
 
+    /// The system is asked at once, not first whether it was ready when last heard of: nearly always it is, and to look that up costs every
+    /// delivery a cold line of memory. One slice goes as such, because the system takes lists apart at a price.
     fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.check_uncut()?;
-        self.sent(self.stream.try_write_vectored(slices))
+        let socket = SockRef::from(&*self.stream);
+        let send = || match slices {
+            [one] => socket.send(one),
+            many => socket.send_vectored(many),
+        };
+        self.sent(match send() {
+            // Asked again in the runtime's sight if it takes nothing: so whoever waits to write waits for the next news.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stream.try_io(Interest::WRITABLE, send),
+            sent => sent,
+        })
     }
 }
 
