@@ -5,13 +5,7 @@ use std::sync::Arc;
 
 use chatwright_protocol::socket_io::{self, Encoded};
 
-use super::{
-    line::Line,
-    over::Over,
-    packet::Packet,
-    session::Session,
-    talk::Step,
-};
+use super::{line::Line, over::Over, packet::Packet, session::Session, talk::Step};
 use crate::transport::{CannotTake, EndReason};
 
 /// What takes sessions.
