@@ -321,9 +321,13 @@ async fn what_a_case_leaves_down_is_put_back_also_when_it_fails() {
     let control: Arc<dyn Control> = Arc::<Diary>::clone(&diary);
     let report = try_controlled(&cases, "", RunConfig::default(), Some(control)).await.expect("it runs");
     assert_eq!(report.cases.iter().map(|case| case.verdict).collect::<Vec<_>>(), [Verdict::Fail, Verdict::Pass]);
-    let written = diary.0.lock().expect("never poisoned").clone();
+    let mut written = diary.0.lock().expect("never poisoned").clone();
     // The backend first: an instance may be ready only when its backends are there.
     let one = ["pause backend redis", "kill instance 1", "resume backend redis", "start instance 1"];
     let two = ["stop instance 1", "start instance 1", "restart instance 1"];
+    // On a busy machine a failure by time alone is played again, each time with all of it.
+    while written.len() > one.len() + two.len() && written.starts_with(&one.map(str::to_owned)) {
+        written.drain(..one.len());
+    }
     assert_eq!(written, [&one[..], &two[..]].concat(), "alone, one after the other, and put back at the end of each");
 }
