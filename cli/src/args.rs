@@ -135,8 +135,7 @@ pub(crate) struct CheckArgs {
     /// With --url: the secret that signs the actors' tokens
     #[arg(long, value_name = "TEXT", requires = "url", env = "CHATWRIGHT_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
-    /// Play the same cases on this server too, by its target file (left out: the reference server), and say where the two differ: exit code 1 if
-    /// they do, whether or not a clause minds
+    /// Play the same cases on this server too (a target file; left out: the reference), and say where the two differ: exit code 1 if they do
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = crate::reference::ORIGIN, conflicts_with_all = ["self_test", "explain", "list"])]
     pub(crate) against: Option<String>,
     /// Cases of your own, instead of the suite's
@@ -193,9 +192,9 @@ pub(crate) enum Format {
     Json,
     /// The counts, who was judged, and by which cases
     Summary,
-    /// The Test Anything Protocol
+    #[value(help = "The Test Anything Protocol")]
     Tap,
-    /// Annotations of GitHub Actions
+    #[value(help = "Annotations of GitHub Actions")]
     Github,
 }
 
@@ -384,9 +383,6 @@ pub(crate) struct RecordArgs {
     /// End when so many sessions have come and all are over; else at Ctrl-C
     #[arg(long, value_name = "N")]
     pub(crate) sessions: Option<usize>,
-    /// What the case will be said to prove
-    #[arg(long, value_name = "TEXT", default_value = "What was recorded.")]
-    pub(crate) title: String,
     /// The clause that it will be said to prove; the first of the SPEC if left out
     #[arg(long, value_name = "CLAUSE")]
     pub(crate) clause: Option<String>,

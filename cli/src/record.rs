@@ -16,6 +16,9 @@ use crate::{
     fixtures, terminal,
 };
 
+/// What the case is said to prove, until its reader says it better.
+const TITLE: &str = "What was recorded.";
+
 /// How often it is looked whether all sessions are over.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -42,7 +45,7 @@ pub(crate) async fn run(global: &Global, args: RecordArgs) -> Result<Outcome, Us
         () = over(&recording, args.sessions) => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    let text = recording.case(dialect, &args.title, &clause);
+    let text = recording.case(dialect, TITLE, &clause);
     target.stop().await;
     let (sessions, _) = recording.sessions();
     fixtures::write(&args.output, &text)?;

@@ -89,16 +89,15 @@ impl Words {
         match value {
             Value::Object(fields) => {
                 for (key, value) in fields {
-                    if let Some(text) = value.as_str().filter(|_| PLACES.is_match(key)) {
-                        if !from_server.contains(text)
-                            && !self.names.contains_key(text)
-                            && text.len() >= NAMED_CHARS_MIN
-                        {
-                            let count = self.fresh.len() + 1;
-                            let name = if count == 1 { "room".to_owned() } else { format!("room{count}") };
-                            self.name(text, &name);
-                            self.fresh.push(name);
-                        }
+                    let place = value.as_str().filter(|text| {
+                        let is_new = !from_server.contains(*text) && !self.names.contains_key(*text);
+                        PLACES.is_match(key) && is_new && text.len() >= NAMED_CHARS_MIN
+                    });
+                    if let Some(text) = place {
+                        let count = self.fresh.len() + 1;
+                        let name = if count == 1 { "room".to_owned() } else { format!("room{count}") };
+                        self.name(text, &name);
+                        self.fresh.push(name);
                     }
                     self.places(value, from_server);
                 }

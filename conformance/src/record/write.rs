@@ -1,6 +1,6 @@
 //! Makes the lines of a case of what has passed: a name for each session, a line for each thing that was said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -248,8 +248,8 @@ impl Writer {
                 Some(format!("{actor} {}{}", if one.to_server { "leaves" } else { "disconnected" }, elsewhere(nsp)))
             }
             SaidKind::Json(value) => {
-                if !self.left.contains_key(&one.session) {
-                    self.left.insert(one.session, false);
+                if let Entry::Vacant(unseen) = self.left.entry(one.session) {
+                    unseen.insert(false);
                     self.lines.push(format!("{actor} connects"));
                 }
                 Some(if one.to_server {
@@ -277,10 +277,7 @@ impl Writer {
     ) -> String {
         let answer = after.iter().find(|later| {
             later.session == session
-                && match &later.kind {
-                    SaidKind::Connected { nsp: there, .. } | SaidKind::Refused { nsp: there, .. } => there == nsp,
-                    _ => false,
-                }
+                && matches!(&later.kind, SaidKind::Connected { nsp: there, .. } | SaidKind::Refused { nsp: there, .. } if there == nsp)
         });
         let refused = answer.is_some_and(|answer| matches!(answer.kind, SaidKind::Refused { .. }));
         let way = match over {
