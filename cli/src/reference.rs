@@ -23,10 +23,10 @@ const OTHER_ENGINE: &str = "socketioxide";
 /// What serves load only: as it is served, on slow clocks, so it says nothing that the others do not.
 const LOAD: &str = "load";
 
-/// The services in a process each, and in one process on the same backends: the first judges all that the second does, and is `check`'s; the
-/// second is for `sim` and `load`, which start many.
-const APART: &str = "apart";
-const BACKENDS: &str = "backends";
+/// The services in a process each, and in one process on the same backends. The first judges all that the second does, except what must be
+/// played alone: two clusters take half the time of one.
+pub(crate) const APART: &str = "apart";
+pub(crate) const BACKENDS: &str = "backends";
 
 /// The files of the reference target for one dialect; they live as long as this.
 #[derive(Debug)]
@@ -72,8 +72,9 @@ impl Reference {
         self.file(configurations.iter().find(has).copied())
     }
 
-    /// All that it is judged in: in memory first, then the others in name order.
-    pub(crate) fn configurations(&self) -> Result<Vec<TargetFile>, UseError> {
+    /// All that it is judged in: in memory first, then the others in name order; with each, whether it leaves to the one behind it what
+    /// must be played alone.
+    pub(crate) fn configurations(&self) -> Result<Vec<(TargetFile, bool)>, UseError> {
         let mut names: Vec<&str> = FILES
             .files()
             .filter_map(|file| {
@@ -81,11 +82,10 @@ impl Reference {
             })
             .filter(|name| ![LOAD, OTHER_ENGINE].contains(name))
             .collect();
-        if names.contains(&APART) {
-            names.retain(|name| *name != BACKENDS);
-        }
         names.sort_unstable();
-        std::iter::once(None).chain(names.into_iter().map(Some)).map(|name| self.file(name)).collect()
+        let leaves_alone = |name: Option<&str>| name == Some(APART) && names.contains(&BACKENDS);
+        let all = std::iter::once(None).chain(names.iter().copied().map(Some));
+        all.map(|name| Ok((self.file(name)?, leaves_alone(name)))).collect()
     }
 }
 

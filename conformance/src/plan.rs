@@ -28,6 +28,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) company: Company,
     /// When it is given up.
     pub(crate) bound: Duration,
+    /// How long it does nothing but wait although everything is right.
+    pub(crate) waits: Duration,
     /// Why it is not played.
     pub(crate) hindrance: Option<String>,
 }
@@ -79,6 +81,7 @@ pub(crate) fn plan<'a>(case: &'a Case, axis: &[Transport], stage: &Stage, budget
             transport: *transport,
             company: company(case, stage),
             bound,
+            waits: estimate,
             hindrance: hindrance(case, open.then_some(*transport), stage).or_else(|| {
                 (estimate > budget).then(|| {
                     format!(

@@ -40,7 +40,7 @@ pub(super) async fn run(
     };
     let (mine_running, theirs_running) = (mine.first()?.start(&mine).await?, theirs.first()?.start(&theirs).await?);
     let progress = progress::Cases::new();
-    let compared = differ(suite, config, (&mine_running, &theirs_running), &progress).await;
+    let compared = differ(suite, config, (&mine_running.target, &theirs_running.target), &progress).await;
     progress.close();
     mine_running.stop().await;
     theirs_running.stop().await;

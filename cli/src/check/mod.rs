@@ -1,6 +1,7 @@
 //! `chatwright check`: judges a server and says what it found.
 
 mod against;
+mod configurations;
 mod explain;
 mod reports;
 mod self_test;
@@ -8,22 +9,25 @@ mod sources;
 mod table;
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use chatwright_conformance::{
     case::{self, Case},
-    outcome::{CheckReport, RunReport, Verdict},
-    replay,
+    outcome::{CheckReport, RunReport},
     report::Summary,
-    run::{RunConfig, chosen, run as judge},
+    run::{RunConfig, chosen},
     suite::Suite,
 };
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
-use self::sources::Sources;
+use self::{
+    configurations::{Judged, Turns},
+    sources::Sources,
+};
 pub(crate) use self::{
     explain::cases,
     sources::{not_loopback, running},
@@ -34,9 +38,6 @@ use crate::{
     exit::{Outcome, UseError},
     fixtures, progress, seed,
 };
-
-/// So many dialects are judged at once: what takes long is waiting, for clocks and for containers.
-const SIDE_BY_SIDE: usize = 5;
 
 /// Cases that wait longer for a target's clocks are not run.
 const CLOCK_BUDGET: Duration = Duration::from_secs(20);
@@ -62,10 +63,8 @@ pub(crate) async fn run(global: &Global, args: CheckArgs) -> Result<Outcome, Use
             _ = tokio::signal::ctrl_c() => Err(interrupted()),
         };
     }
-    tokio::select! {
-        report = judge_all(&suite, &config, &args) => conclude(global, &args, report?),
-        _ = tokio::signal::ctrl_c() => Err(interrupted()),
-    }
+    let report = judge_all(Arc::new(suite), &config, &args).await?;
+    conclude(global, &args, report)
 }
 
 fn interrupted() -> UseError {
@@ -111,14 +110,14 @@ fn config(suite: &Suite, args: &CheckArgs) -> Result<RunConfig, UseError> {
     })
 }
 
-/// Judges each dialect, several at once; each has a target of its own.
-async fn judge_all(suite: &Suite, config: &RunConfig, args: &CheckArgs) -> Result<CheckReport, UseError> {
+/// Judges each dialect, all at once; each has a target of its own, and a thread: the judge of one is not late because of another.
+async fn judge_all(suite: Arc<Suite>, config: &RunConfig, args: &CheckArgs) -> Result<CheckReport, UseError> {
     let began = Instant::now();
     let mut jobs = Vec::new();
     let mut nothing = None;
-    for sources in sources::of(suite, args)? {
-        let config = config_for(suite, config, &sources)?;
-        match chosen(cases_of(suite, &config, &sources)?, &config.filter) {
+    for sources in sources::of(&suite, args)? {
+        let config = config_for(&suite, config, &sources)?;
+        match chosen(cases_of(&suite, &config, &sources)?, &config.filter) {
             Ok(_) => jobs.push((sources, config)),
             Err(problem) => nothing = Some(UseError::new(problem.to_string())),
         }
@@ -126,14 +125,46 @@ async fn judge_all(suite: &Suite, config: &RunConfig, args: &CheckArgs) -> Resul
     if jobs.is_empty() {
         return Err(nothing.unwrap_or_else(|| UseError::new("there is nothing to judge")));
     }
-    let progress = progress::Cases::new();
-    let runs = stream::iter(&jobs)
-        .map(|(sources, config)| judge_one(suite, config, sources, &progress))
-        .buffered(SIDE_BY_SIDE)
-        .try_collect()
-        .await;
+    let progress = Arc::new(progress::Cases::new());
+    let (stop, stopping) = watch::channel(());
+    let (runtime, turns) = (Handle::current(), Arc::new(Turns::default()));
+    // Those with the most backends take longest, so they start first.
+    let mut jobs: Vec<_> = jobs.into_iter().enumerate().collect();
+    jobs.sort_by_key(|(_, (sources, _))| Reverse(sources.weight()));
+    let mut dialects = JoinSet::new();
+    for (turn, (at, (sources, config))) in jobs.into_iter().enumerate() {
+        let (suite, progress) = (Arc::clone(&suite), Arc::clone(&progress));
+        let (runtime, turns, mut stopping) = (runtime.clone(), Arc::clone(&turns), stopping.clone());
+        dialects.spawn_blocking(move || {
+            let judged = Judged { suite: &suite, sources: &sources, progress: progress.as_ref(), turns: &turns, turn };
+            let run = runtime.block_on(async {
+                tokio::select! {
+                    run = judged.in_each_configuration(config) => run,
+                    _ = stopping.changed() => Err(interrupted()),
+                }
+            });
+            (at, run)
+        });
+    }
+    let runs = tokio::select! {
+        runs = ended(&mut dialects) => runs,
+        _ = tokio::signal::ctrl_c() => Err(interrupted()),
+    };
+    // What was started is stopped before anything is said.
+    drop(stop);
+    while dialects.join_next().await.is_some() {}
     progress.close();
     Ok(CheckReport { runs: runs?, elapsed: began.elapsed() })
+}
+
+/// What came of them, in the order in which they were asked for; the first that could not be judged ends it.
+async fn ended(dialects: &mut JoinSet<(usize, Result<RunReport, UseError>)>) -> Result<Vec<RunReport>, UseError> {
+    let mut runs = BTreeMap::new();
+    while let Some(ended) = dialects.join_next().await {
+        let (at, run) = ended.expect("the judge does not panic");
+        runs.insert(at, run?);
+    }
+    Ok(runs.into_values().collect())
 }
 
 /// Cases of one's own are played with the dialect whose clauses they name, where several are judged.
@@ -158,65 +189,4 @@ fn cases_of<'c>(suite: &'c Suite, config: &'c RunConfig, sources: &Sources) -> R
     };
     let own = format!("{}/", sources.dialect);
     Ok(cases.into_iter().filter(|case| config.shared_with.is_none() || case.name.starts_with(&own)).collect())
-}
-
-/// Judges the target in each of its configurations: a later one plays only what the earlier ones could not.
-async fn judge_one(
-    suite: &Suite,
-    config: &RunConfig,
-    sources: &Sources,
-    progress: &progress::Cases,
-) -> Result<RunReport, UseError> {
-    let mut whole: Option<RunReport> = None;
-    for source in &sources.configurations {
-        let mut config = config.clone();
-        if let Some(report) = &whole {
-            let left = left_over(suite, &config, report);
-            if left.is_empty() {
-                break;
-            }
-            config.cases = Some(left);
-            config.filter = Vec::new();
-        }
-        let target = source.start(sources).await?;
-        let mut judged = judge(suite, &config, &target, progress).await;
-        if let Ok(report) = &mut judged {
-            replay::scripts(suite, &config, &target, report).await;
-        }
-        target.stop().await;
-        let judged = judged.map_err(|problem| UseError::new(problem.to_string()))?;
-        match &mut whole {
-            None => whole = Some(judged),
-            Some(report) => merge(report, judged),
-        }
-    }
-    whole.ok_or_else(|| UseError::new("there is nothing to judge"))
-}
-
-/// The cases that were not run so far.
-fn left_over(suite: &Suite, config: &RunConfig, report: &RunReport) -> Vec<Case> {
-    let not_run = |case: &&Case| {
-        report.cases.iter().any(|played| {
-            played.verdict == Verdict::NotRun && chatwright_conformance::report::filter_of(&played.name) == case.name
-        })
-    };
-    config.cases.as_ref().unwrap_or(&suite.cases).iter().filter(not_run).cloned().collect()
-}
-
-/// Puts what a further configuration could play in the place of what could not be played before.
-fn merge(whole: &mut RunReport, further: RunReport) {
-    whole.elapsed += further.elapsed;
-    let mut played: BTreeMap<_, _> = further
-        .cases
-        .into_iter()
-        .filter(|case| case.verdict != Verdict::NotRun)
-        .map(|case| (case.name.clone(), case))
-        .collect();
-    for case in &mut whole.cases {
-        if case.verdict == Verdict::NotRun
-            && let Some(now) = played.remove(&case.name)
-        {
-            *case = now;
-        }
-    }
 }

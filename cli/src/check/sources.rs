@@ -39,6 +39,8 @@ pub(super) struct Sources {
 pub(super) struct Source {
     file: TargetFile,
     origin: Option<&'static str>,
+    /// Whether what must be played alone is for the one behind it.
+    pub(super) leaves_alone: bool,
 }
 
 /// What `args` ask for: one target, or the reference server in each dialect.
@@ -92,7 +94,7 @@ fn alone(file: TargetFile) -> Sources {
     let instances = if file.needs.is_empty() { 1 } else { 2 };
     Sources {
         dialect: file.dialect.clone(),
-        configurations: vec![Source { file, origin: None }],
+        configurations: vec![Source { file, origin: None, leaves_alone: false }],
         shared_with: None,
         among_others: false,
         instances,
@@ -116,12 +118,13 @@ pub(super) fn of_reference(dialect: &str, backends: args::Backends) -> Result<So
     let reference = Reference::lay_out(dialect)?;
     // What needs no backend comes last: it plays what the others could not.
     let (needing, others): (Vec<_>, Vec<_>) =
-        reference.configurations()?.into_iter().partition(|file| !file.needs.is_empty());
+        reference.configurations()?.into_iter().partition(|(file, _)| !file.needs.is_empty());
     let (files, origin, instances) = match backends {
         args::Backends::Memory => (others, ORIGIN, 1),
         args::Backends::Containers => ([needing, others].concat(), "reference on containers", 2),
     };
-    let configurations = files.into_iter().map(|file| Source { file, origin: Some(origin) }).collect();
+    let source = |(file, leaves_alone)| Source { file, origin: Some(origin), leaves_alone };
+    let configurations = files.into_iter().map(source).collect();
     Ok(Sources {
         dialect: dialect.to_owned(),
         configurations,
@@ -130,6 +133,22 @@ pub(super) fn of_reference(dialect: &str, backends: args::Backends) -> Result<So
         instances,
         _reference: Some(reference),
     })
+}
+
+/// A target that runs, on backends of its own.
+pub(super) struct Running {
+    pub(super) target: Target,
+    backends: Option<Backends>,
+}
+
+impl Running {
+    /// Stops it, then what it stood on.
+    pub(super) async fn stop(self) {
+        self.target.stop().await;
+        if let Some(backends) = self.backends {
+            backends.stop().await;
+        }
+    }
 }
 
 impl Sources {
@@ -154,9 +173,16 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// How many backends have to be started for it.
+    pub(super) fn weight(&self) -> usize {
+        self.configurations.iter().map(|source| source.file.needs.len()).sum()
+    }
+}
+
 impl Source {
     /// Starts it with whatever it needs.
-    pub(super) async fn start(&self, sources: &Sources) -> Result<Target, UseError> {
+    pub(super) async fn start(&self, sources: &Sources) -> Result<Running, UseError> {
         let instances = if self.file.needs.is_empty() { 1 } else { sources.instances };
         let backends = started(&self.file).await?;
         let options = StartOptions {
@@ -169,11 +195,10 @@ impl Source {
         if let Some(origin) = self.origin {
             origin.clone_into(&mut target.origin);
         }
-        if let Some(backends) = backends {
+        if let Some(backends) = &backends {
             target.name = format!("{} ({})", target.name, backends.images().join(", "));
-            target.keep(backends);
         }
-        Ok(target)
+        Ok(Running { target, backends })
     }
 }
 

@@ -8,7 +8,11 @@ use chatwright_conformance::{
 };
 use chatwright_server::transport::EngineKind;
 
-use super::{CLOCK_BUDGET, judge_one, sources};
+use super::{
+    CLOCK_BUDGET,
+    configurations::{Judged, Turns},
+    sources,
+};
 use crate::{
     args::{Backends, Global, TableArgs},
     exit::{Outcome, UseError},
@@ -53,7 +57,8 @@ async fn judge_each(suite: &Suite, config: &RunConfig, args: &TableArgs) -> Resu
     let progress = progress::Cases::new();
     let mut runs = Vec::new();
     for sources in &all {
-        runs.push(judge_one(suite, config, sources, &progress).await?);
+        let judged = Judged { suite, sources, progress: &progress, turns: &Turns::default(), turn: 0 };
+        runs.push(judged.in_each_configuration(config.clone()).await?);
     }
     progress.close();
     Ok(runs)

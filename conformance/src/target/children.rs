@@ -13,6 +13,7 @@ use super::{
     deaths::{Death, Deaths},
     file::StopSignal,
     output::Tail,
+    port::Port,
     ready::Probe,
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Recipe {
     pub(super) ready_timeout: Duration,
     pub(super) stop_signal: StopSignal,
     pub(super) stop_timeout: Duration,
+    /// Its own, kept for it also while it does not run.
+    pub(super) ports: Arc<[Port]>,
 }
 
 /// Why an instance did not come up.
@@ -168,6 +171,8 @@ impl Slot {
             code = process.ended() => Err(code),
             () = tokio::time::sleep(self.recipe.ready_timeout) => Err(None),
         };
+        // Whoever answers for one that has ended is a stranger.
+        let ready = ready.and_then(|()| process.exit_code().map_or(Ok(()), |code| Err(Some(code))));
         match ready {
             Ok(()) => {
                 *held = Some(process);

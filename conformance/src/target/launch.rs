@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::TcpListener,
     sync::Arc,
     time::Duration,
 };
@@ -21,6 +20,7 @@ use super::{
     file::{Auth, BackendName, InstanceTemplate, Ready, StartSpec, TargetFile, Transport},
     own::OwnRecipe,
     place::FileError,
+    port::{self, Port},
     ready::Probe,
     setup,
     template::Template,
@@ -275,9 +275,17 @@ pub(super) async fn launch(
         several => several.iter().collect(),
     };
     let mut last: Option<(usize, StartFailure)> = None;
-    for _ in 0..PORT_TRIES {
+    for tried in 1..=PORT_TRIES {
         let (instances, recipes) = plan(file, spec, values, &templates)?;
-        refuse_taken(file, &instances).await?;
+        let urls = instances.iter().flat_map(Instance::listeners).map(|(_, url)| url);
+        let taken = port::answering(urls).await.map_err(|problem| FileError::whole(&file.path, problem))?;
+        if let Some((url, number)) = taken {
+            let chosen = recipes.iter().flat_map(|recipe| recipe.ports.iter()).any(|port| port.number() == number);
+            if chosen && tried < PORT_TRIES {
+                continue;
+            }
+            return Err(TargetError::PortInUse { target: file.path.display().to_string(), url });
+        }
         let children = Children::new(recipes, deaths);
         match children.start_all().await {
             Ok(()) => return Ok((instances, children)),
@@ -304,25 +312,23 @@ pub(super) fn plan(
     values: &Values,
     templates: &[&InstanceTemplate],
 ) -> Result<(Vec<Instance>, Vec<Recipe>), TargetError> {
-    // Held until all are chosen, so that no port is chosen twice.
-    let mut held = Vec::new();
     let mut instances = Vec::new();
     let mut recipes = Vec::new();
     for (i, template) in templates.iter().enumerate() {
         let mut values = values.clone();
+        let mut ports = Vec::new();
         values.insert("instance".to_owned(), (i + 1).to_string());
         let asked = template.listeners.values().chain(&spec.command).chain(spec.env.values()).flat_map(Template::names);
         for name in asked.filter(|name| *name == "port" || name.starts_with("port.")) {
             if !values.contains_key(name) {
-                let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr().map(|a| (l, a.port())));
-                let (listener, port) =
-                    listener.map_err(|e| not_started(file, format!("failed to find a free port: {e}")))?;
-                held.push(listener);
-                values.insert(name.to_owned(), port.to_string());
+                let port =
+                    Port::reserve().map_err(|e| not_started(file, format!("failed to find a free port: {e}")))?;
+                values.insert(name.to_owned(), port.number().to_string());
+                ports.push(port);
             }
         }
         let instance = Instance::new(i + 1, fill_listeners(file, template, &values)?);
-        recipes.push(recipe(file, spec, &values, &instance)?);
+        recipes.push(recipe(file, spec, &values, (&instance, ports))?);
         instances.push(instance);
     }
     Ok((instances, recipes))
@@ -351,7 +357,12 @@ fn run(file: &TargetFile, spec: &StartSpec, values: &Values, number: usize) -> R
     })
 }
 
-fn recipe(file: &TargetFile, spec: &StartSpec, values: &Values, instance: &Instance) -> Result<Recipe, TargetError> {
+fn recipe(
+    file: &TargetFile,
+    spec: &StartSpec,
+    values: &Values,
+    (instance, ports): (&Instance, Vec<Port>),
+) -> Result<Recipe, TargetError> {
     let fill = |key: &str, template: &Template| filled(file, key, template, values);
     let main = instance.main().to_owned();
     let probe = match &spec.ready {
@@ -368,6 +379,7 @@ fn recipe(file: &TargetFile, spec: &StartSpec, values: &Values, instance: &Insta
         ready_timeout: spec.ready_timeout,
         stop_signal: spec.stop_signal,
         stop_timeout: spec.stop_timeout,
+        ports: ports.into(),
     })
 }
 
@@ -384,15 +396,4 @@ fn fill_listeners(
         Ok((name.clone(), url))
     };
     template.listeners.iter().map(fill).collect()
-}
-
-/// A fixed port that answers before we have started anything belongs to somebody else: judging that would be a lie.
-pub(super) async fn refuse_taken(file: &TargetFile, instances: &[Instance]) -> Result<(), TargetError> {
-    for (_, url) in instances.iter().flat_map(Instance::listeners) {
-        let address = Address::parse(url).map_err(|problem| FileError::whole(&file.path, problem))?;
-        if TcpStream::connect((address.host.as_str(), address.port)).await.is_ok() {
-            return Err(TargetError::PortInUse { target: file.path.display().to_string(), url: url.to_owned() });
-        }
-    }
-    Ok(())
 }

@@ -17,6 +17,7 @@ mod output;
 mod own;
 mod parse;
 mod place;
+mod port;
 mod ready;
 mod setup;
 mod template;
@@ -43,6 +44,7 @@ pub use self::{
     launch::{StartOptions, TargetError},
     own::OwnFailure,
     place::FileError,
+    port::Port,
     template::Template,
 };
 pub(crate) use self::{

@@ -3,13 +3,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chatwright_conformance::target::{
-    Action, AskError, BackendName, BoxFuture, Control, ControlError, Done, Published, Subject,
+    Action, AskError, BackendName, BoxFuture, Control, ControlError, Done, Port, Published, Subject,
 };
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt,
@@ -75,7 +75,7 @@ pub struct Container {
     service: Arc<dyn Service>,
     container: ContainerAsync<GenericImage>,
     image: String,
-    port: u16,
+    port: Port,
 }
 
 impl Container {
@@ -91,8 +91,8 @@ impl Container {
         let name = service.name().as_str();
         let mut tries = 1;
         loop {
-            let port = free_port().map_err(|error| BackendError::act("find a free port for", name, &error))?;
-            match start_container(service.as_ref(), image, durability, port).await {
+            let port = Port::reserve().map_err(|error| BackendError::act("find a free port for", name, &error))?;
+            match start_container(service.as_ref(), image, durability, port.number()).await {
                 Ok(container) => {
                     let running = Self { service, container, image: image.to_owned(), port };
                     running.wait_until_ready().await?;
@@ -121,7 +121,7 @@ impl Container {
     /// Its address for clients.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.number()))
     }
 
     /// What its clients are given: a URL, for Kafka `host:port`.
@@ -136,7 +136,7 @@ impl Container {
         let (name, place) = self.service.place(self.address());
         let mut values = BTreeMap::from([
             ("host".to_owned(), Ipv4Addr::LOCALHOST.to_string()),
-            ("port".to_owned(), self.port.to_string()),
+            ("port".to_owned(), self.port.number().to_string()),
             (name.to_owned(), place),
         ]);
         values.extend(self.service.facts().into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -265,7 +265,7 @@ impl Control for Container {
         if *subject != Subject::Backend(self.service().to_owned()) {
             return Box::pin(std::future::ready(Err(AskError::Unable)));
         }
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let address = self.address();
         Box::pin(async move { self.service.ask(address, question).await.map_err(AskError::Failed) })
     }
 
@@ -315,10 +315,6 @@ fn split_tag(image: &str) -> (&str, &str) {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
         Some(_) | None => (image, "latest"),
     }
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 #[cfg(test)]

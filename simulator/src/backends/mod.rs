@@ -20,7 +20,7 @@ use std::{
 };
 
 use chatwright_conformance::target::{BackendName, Control, Controls};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use testcontainers::{
     TestcontainersError,
     bollard::{
@@ -203,11 +203,9 @@ impl Backends {
         self.0.get(&service)
     }
 
-    /// Removes the containers. Dropping does the same, but blocks its thread for it.
+    /// Removes the containers, all at once. Dropping does the same one by one, and blocks its thread for it.
     pub async fn stop(self) {
-        for container in self.0.into_values() {
-            container.remove().await;
-        }
+        join_all(self.0.into_values().map(Container::remove)).await;
     }
 }
 

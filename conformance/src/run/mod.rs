@@ -1,5 +1,7 @@
 //! Runs the suite against a target: in parallel what can be, alone what must be, and reports.
 
+mod config;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -7,6 +9,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
+pub use self::config::{RunConfig, RunError};
 use crate::{
     case::{Case, Transport},
     dialect::{Carrier, Dialect},
@@ -25,88 +28,17 @@ pub use crate::observer::{NoObserver, Observer};
 /// How often at most a case is played alone before its failure counts although the judge was late.
 const ATTEMPTS_ALONE_MAX: u64 = 3;
 
+/// A case that waits for clocks as long as this leaves its place to others meanwhile; so many of these are played at once beside the others.
+const WAITS_MIN: Duration = Duration::from_secs(1);
+const WAITING_MAX: usize = 32;
+/// Where fewer than this are played at once, what waits is one of them: whoever asks for few means it.
+const MANY: usize = 8;
+
 /// So many cases with instances that share nothing are played at once, beside the others: they mostly wait.
 const APART_MAX: usize = 8;
 
 /// So many clients run at once: more of them would make each other late.
 const CLIENTS_MAX: usize = 4;
-
-/// How a run is done.
-#[derive(Debug, Clone)]
-pub struct RunConfig {
-    /// Globs of case names; none: all.
-    pub filter: Vec<String>,
-    /// SHOULD counts like MUST.
-    pub strict: bool,
-    /// Of every random choice; the same seed makes the same users and rooms.
-    pub seed: u64,
-    /// Cases that leave their transport open are played once for each of these.
-    pub transports: Vec<Transport>,
-    /// How many cases are played at once.
-    pub parallel: usize,
-    /// A case that sits out clocks of the target for longer than this is not run.
-    pub clock_budget: Duration,
-    /// What is not played by then is not run.
-    pub run_bound: Duration,
-    /// These cases instead of the suite's.
-    pub cases: Option<Vec<Case>>,
-    /// Another dialect with the same carrier, whose run judges the protocols below: here only own cases are played.
-    pub shared_with: Option<String>,
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            filter: Vec::new(),
-            strict: false,
-            seed: 0,
-            transports: vec![Transport::Websocket],
-            parallel: 16,
-            clock_budget: Duration::from_secs(15),
-            run_bound: Duration::from_secs(30 * 60),
-            cases: None,
-            shared_with: None,
-        }
-    }
-}
-
-/// Why there is no run: something to put right in the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// No descriptor.
-    #[error("the suite knows no dialect `{name}`; it knows {known}")]
-    UnknownDialect {
-        /// What the target claims to speak.
-        name: String,
-        /// What there is.
-        known: String,
-    },
-    /// Two servers that cannot be compared.
-    #[error("the one speaks `{first}`, the other `{second}`; only servers of one dialect can be compared")]
-    OtherDialect {
-        /// Of the one.
-        first: String,
-        /// Of the other.
-        second: String,
-    },
-    /// Not a glob.
-    #[error("{0}")]
-    BadFilter(String),
-    /// A filter that no case fits.
-    #[error("no case fits the filter {filter}; list them with --list")]
-    NothingToRun {
-        /// As given.
-        filter: String,
-    },
-    /// A known failure that means no case.
-    #[error(
-        "the target file lists `{pattern}` as known to fail, but there is no such case; take the line out or correct it"
-    )]
-    UnmatchedKnown {
-        /// As written.
-        pattern: String,
-    },
-}
 
 /// Judges a target.
 ///
@@ -121,26 +53,7 @@ pub async fn run(
     let began = Instant::now();
     let dialect = dialect_of(suite, target)?;
     let levels = suite.levels();
-    // A dialect without Engine.IO knows one way to connect.
-    let is_plain = config.transports.is_empty() || dialect.carrier == Carrier::WebSocket;
-    let axis = if is_plain { &[Transport::Websocket][..] } else { &config.transports };
-    // How a client upgrades is for cases that say so.
-    let own: Vec<Transport> = axis.iter().copied().filter(|way| *way != Transport::Upgrade).collect();
-    let axis = if dialect.carrier == Carrier::Client && !own.is_empty() { &own } else { axis };
-    let stage = |transport| Stage { target, dialect, transport, seed: config.seed, levels: &levels, documented: false };
-    let all: Vec<&Case> = match &config.cases {
-        Some(cases) => cases.iter().collect(),
-        None => suite.list(dialect),
-    };
-    let planned: Vec<Planned> =
-        all.iter().flat_map(|case| plan(case, axis, &stage(axis[0]), config.clock_budget)).collect();
-    if config.cases.is_none() {
-        known_failures_exist(target, &planned)?;
-    }
-    let chosen = filter(&config.filter).map_err(RunError::BadFilter)?;
-    let is_judged = |one: &Planned| config.shared_with.is_none() || is_own(dialect, &one.name);
-    let planned: Vec<Planned> =
-        planned.into_iter().filter(|one| is_judged(one) && wanted(chosen.as_ref(), &one.name)).collect();
+    let planned = planned(suite, config, target, &levels)?;
     if planned.is_empty() {
         return Err(RunError::NothingToRun { filter: config.filter.join(", ") });
     }
@@ -150,6 +63,52 @@ pub async fn run(
     let mut cases = judge.all(planned).await;
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(judge.report(cases))
+}
+
+/// The cases of a run that this target cannot play, whatever it answers: it lacks what they need.
+///
+/// # Errors
+/// As for [`run`].
+pub fn unplayable<'c>(suite: &'c Suite, config: &'c RunConfig, target: &Target) -> Result<Vec<&'c Case>, RunError> {
+    let levels = suite.levels();
+    let mut cases: Vec<_> = planned(suite, config, target, &levels)?
+        .into_iter()
+        .filter(|one| one.hindrance.is_some())
+        .map(|one| one.case)
+        .collect();
+    cases.dedup_by(|a, b| a.name == b.name);
+    Ok(cases)
+}
+
+/// What is to be played on a target, and how, in the order of the suite.
+fn planned<'c>(
+    suite: &'c Suite,
+    config: &'c RunConfig,
+    target: &Target,
+    levels: &BTreeMap<ClauseId, Level>,
+) -> Result<Vec<Planned<'c>>, RunError> {
+    let dialect = dialect_of(suite, target)?;
+    // A dialect without Engine.IO knows one way to connect.
+    let is_plain = config.transports.is_empty() || dialect.carrier == Carrier::WebSocket;
+    let axis = if is_plain { &[Transport::Websocket][..] } else { &config.transports };
+    // How a client upgrades is for cases that say so.
+    let own: Vec<Transport> = axis.iter().copied().filter(|way| *way != Transport::Upgrade).collect();
+    let axis = if dialect.carrier == Carrier::Client && !own.is_empty() { &own } else { axis };
+    let stage = Stage { target, dialect, transport: axis[0], seed: config.seed, levels, documented: false };
+    let all: Vec<&Case> = match &config.cases {
+        Some(cases) => cases.iter().collect(),
+        None => suite.list(dialect),
+    };
+    let mut planned: Vec<Planned> = all.iter().flat_map(|case| plan(case, axis, &stage, config.clock_budget)).collect();
+    for one in planned.iter_mut().filter(|one| config.leaves_alone && one.company == Company::Nobody) {
+        one.hindrance.get_or_insert_with(|| "must be played alone, which is left to another configuration".to_owned());
+    }
+    if config.cases.is_none() {
+        known_failures_exist(target, &planned)?;
+    }
+    let chosen = filter(&config.filter).map_err(RunError::BadFilter)?;
+    let is_judged = |one: &Planned| config.shared_with.is_none() || is_own(dialect, &one.name);
+    Ok(planned.into_iter().filter(|one| is_judged(one) && wanted(chosen.as_ref(), &one.name)).collect())
 }
 
 /// The cases that a filter means; no filter means all.
@@ -213,15 +172,34 @@ impl Judge<'_> {
         let mut reports: Vec<_> = hindered.iter().map(|one| self.not_run(one)).collect();
         let (apart, sharing): (Vec<_>, Vec<_>) = playable.into_iter().partition(|one| one.company == Company::Anybody);
         let (alone, together): (Vec<_>, Vec<_>) = sharing.into_iter().partition(|one| one.company == Company::Nobody);
-        let ((more, doubtful_apart), (rest, doubtful)) = tokio::join!(self.together(apart, APART_MAX), async {
-            let (mut reports, doubtful) = self.together(together, self.at_once()).await;
-            let first_time = |one| Again { one, why: None };
-            reports.extend(self.one_by_one(alone.into_iter().map(first_time)).await);
-            (reports, doubtful)
-        });
+        let counts = (together.len(), alone.len(), apart.len());
+        let ((more, doubtful_apart), (rest, doubtful)) = tokio::join!(
+            async {
+                let played = self.together(apart, APART_MAX).await;
+                self.tell("played what shares nothing", counts.2);
+                played
+            },
+            async {
+                let parallel = self.at_once();
+                let (waiting, busy): (Vec<_>, Vec<_>) =
+                    together.into_iter().partition(|one| parallel >= MANY && one.waits >= WAITS_MIN);
+                let ((mut reports, mut doubtful), (more, too)) =
+                    tokio::join!(self.together(waiting, WAITING_MAX), self.together(busy, parallel));
+                reports.extend(more);
+                doubtful.extend(too);
+                self.tell("played together what can be", counts.0);
+                let first_time = |one| Again { one, why: None };
+                reports.extend(self.one_by_one(alone.into_iter().map(first_time)).await);
+                self.tell("played alone what must be", counts.1);
+                (reports, doubtful)
+            }
+        );
         reports.extend(more);
         reports.extend(rest);
-        reports.extend(self.one_by_one(doubtful.into_iter().chain(doubtful_apart)).await);
+        let again: Vec<_> = doubtful.into_iter().chain(doubtful_apart).collect();
+        let count = again.len();
+        reports.extend(self.one_by_one(again).await);
+        self.tell("played again what failed while the judge was late", count);
         reports
     }
 
@@ -229,6 +207,13 @@ impl Judge<'_> {
     fn at_once(&self) -> usize {
         let wanted = self.config.parallel.max(1);
         if self.target.is_client() { wanted.min(CLIENTS_MAX) } else { wanted }
+    }
+
+    /// Where the time goes, for who asks.
+    fn tell(&self, what: &str, cases: usize) {
+        if cases > 0 {
+            tracing::info!(target = self.target.name, cases, at_ms = self.began.elapsed().as_millis(), "{what}");
+        }
     }
 
     /// Plays so many at once; what says nothing, because the judge was late, is given back.
