@@ -49,6 +49,16 @@ fn what_the_ecosystems_engine_does_otherwise_is_known() {
     ends_with(&output, 0);
 }
 
+/// The other engine's is `fixtures/targets/reference/echo-socketioxide.toml`.
+#[test]
+fn the_reference_server_keeps_the_protocols_over_every_transport() {
+    let output = chatwright()
+        .args(["check", "--no-report", "--dialect", "echo", "--transport", "all"])
+        .output()
+        .expect("the binary runs");
+    ends_with(&output, 0);
+}
+
 #[test]
 fn check_judges_a_stranger_that_it_starts_and_stops() {
     passes("rooms-node");

@@ -32,14 +32,15 @@ const IMPURE: [&str; 12] = [
     "tungstenite",
     "uuid",
 ];
-/// Heavy or far-reaching dependencies with the crates that may have them.
+/// Heavy or far-reaching dependencies with the crates that may have them. The comparison of servers (`loadtest/peers`) is a program of
+/// its own and one of its servers is bare socketioxide.
 const RESERVED: [(&str, &[&str]); 6] = [
-    ("clap", &["cli"]),
+    ("clap", &["cli", "loadtest"]),
     ("clap_complete", &["cli"]),
     ("indicatif", &["cli"]),
     ("goose", &["loadtest"]),
     ("testcontainers", &["simulator"]),
-    ("socketioxide", &["server"]),
+    ("socketioxide", &["server", "loadtest"]),
 ];
 
 #[test]

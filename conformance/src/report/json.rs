@@ -1,8 +1,13 @@
 //! The report for programs. Its own structs, so that the format changes only on purpose; durations are milliseconds.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
-use super::{Coverage, Standing, Summary, standings, words::rerun_command};
+use super::{
+    Coverage, Standing, Summary, standings,
+    words::{clipped, rerun_command},
+};
 use crate::clocks::{Calibration, Distribution, Timeliness, calibration, distributions};
 use crate::outcome::{
     About, CaseReport, CheckReport, Entry, EntryKind, Failure, Level, NotJudged, Phase, RunReport, Script, Verdict,
@@ -10,6 +15,9 @@ use crate::outcome::{
 
 /// Changes when a field changes its meaning or goes away; not when one is added.
 const FORMAT: u32 = 2;
+
+/// Longer texts in the transcript of a case that passed are cut: floods of long messages would make the file as large as they were.
+const PASSED_TEXT_CHARS_MAX: usize = 400;
 
 #[derive(Serialize)]
 struct Check<'a> {
@@ -106,7 +114,7 @@ struct Line<'a> {
     at_ms: u128,
     actor: &'a str,
     kind: EntryKind,
-    text: &'a str,
+    text: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
 }
@@ -209,7 +217,7 @@ fn case<'a>(report: &RunReport, case: &'a CaseReport) -> Case<'a> {
         failure: case.failure.as_ref().map(failed),
         rerun: case.failure.is_some().then(|| rerun_command(report, &case.name)),
         script: case.script.as_ref(),
-        transcript: case.transcript.entries.iter().map(line).collect(),
+        transcript: case.transcript.entries.iter().map(|entry| line(entry, case.failure.is_some())).collect(),
     }
 }
 
@@ -226,6 +234,8 @@ fn failed(failure: &Failure) -> Failed<'_> {
     }
 }
 
-fn line(entry: &Entry) -> Line<'_> {
-    Line { at_ms: entry.at.as_millis(), actor: &entry.actor, kind: entry.kind, text: &entry.text, line: entry.line }
+fn line(entry: &Entry, is_whole: bool) -> Line<'_> {
+    let is_long = !is_whole && entry.text.len() > PASSED_TEXT_CHARS_MAX;
+    let text = if is_long { clipped(&entry.text, PASSED_TEXT_CHARS_MAX).into() } else { entry.text.as_str().into() };
+    Line { at_ms: entry.at.as_millis(), actor: &entry.actor, kind: entry.kind, text, line: entry.line }
 }

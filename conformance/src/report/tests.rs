@@ -134,6 +134,19 @@ fn json_holds_counts_cases_and_clauses_with_durations_in_milliseconds() {
 }
 
 #[test]
+fn json_cuts_long_texts_of_what_passed_and_keeps_those_of_what_failed() {
+    let mut report = sample::report();
+    for case in report.cases.iter_mut().filter(|case| !case.transcript.entries.is_empty()) {
+        case.transcript.entries[0].text = "x".repeat(4000);
+    }
+    let json: Value = serde_json::from_str(&json::render(&report.into())).expect("it is JSON");
+    for case in json["runs"][0]["cases"].as_array().expect("a list") {
+        let Some(text) = case["transcript"][0]["text"].as_str() else { continue };
+        assert_eq!(text.len() == 4000, case.get("failure").is_some(), "{}: {} bytes", case["name"], text.len());
+    }
+}
+
+#[test]
 fn junit_counts_failures_and_skips_and_escapes_what_was_said() {
     let xml = junit::render(&sample::report().into());
     assert!(xml.contains(r#"tests="8" skipped="2" failures="2" errors="0""#), "{xml}");
