@@ -16,6 +16,7 @@ use chatwright_conformance::{
     wrong::{Bases, Judging, KillRow, KillTable, NoWatcher, OTHERS_MAX, Provider, WrongServer, judge_wrong_servers},
 };
 use chatwright_simulator::backends::{Backends, Durability, Images};
+use tokio::runtime::Handle;
 
 /// They mostly wait for deadlines and for each other's starts, so several at a time keep two cores busy.
 const AT_ONCE: usize = 8;
@@ -59,15 +60,21 @@ fn servers() -> Vec<WrongServer> {
 }
 
 async fn judged(servers: &[WrongServer], provider: Option<Arc<dyn Provider>>) -> KillTable {
-    let suite = Suite::load(&Fixtures::Folder(fixtures())).expect("the fixtures are well written");
+    let suite = Arc::new(Suite::load(&Fixtures::Folder(fixtures())).expect("the fixtures are well written"));
     let judging = Judging { start: StartOptions::default(), at_once: AT_ONCE, others_max: Some(OTHERS_MAX), provider };
     let chatwright = Some(PathBuf::from(env!("CARGO_BIN_EXE_chatwright")));
     let bases = Bases { targets: fixtures().join("targets"), chatwright };
-    let play = |target: Target, filter: Vec<String>| async {
-        let report = run(&suite, &RunConfig { filter, ..RunConfig::default() }, &target, &NoObserver).await;
-        // Killed: how a wrong server ends when it is asked to is for the cases that ask.
-        drop(target);
-        report.map_err(|e| e.to_string())
+    let play = |target: Target, filter: Vec<String>| {
+        let suite = Arc::clone(&suite);
+        // A thread for each: they keep all cores busy, and what ends with a target blocks nobody else.
+        let played = tokio::task::spawn_blocking(move || {
+            let config = RunConfig { filter, ..RunConfig::default() };
+            let report = Handle::current().block_on(run(&suite, &config, &target, &NoObserver));
+            // Killed: how a wrong server ends when it is asked to is for the cases that ask.
+            drop(target);
+            report.map_err(|problem| problem.to_string())
+        });
+        async { played.await.map_err(|problem| problem.to_string())? }
     };
     judge_wrong_servers(servers, &bases, &judging, &NoWatcher, play).await
 }

@@ -24,7 +24,7 @@ const PROTOCOLS: [(Carrier, &[&str]); 2] =
     [(Carrier::SocketIo, &["engine-io", "socket-io", "rfc6455"]), (Carrier::WebSocket, &["rfc6455"])];
 
 /// What the judge knows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Suite {
     /// By name.
     pub dialects: BTreeMap<String, Dialect>,

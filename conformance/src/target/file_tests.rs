@@ -125,7 +125,7 @@ fn each_mistake_is_told_with_its_line_its_key_and_advice() {
         (with("ready = \"soon\"", ""), "7:9: `start.ready`", "write \"GET /health\""),
         (with("ready = 'log ~ \"(\"'", ""), "7:9: `start.ready`", "regular expression"),
         (with("ready = \"GET ftp://x\"", ""), "7:9: `start.ready`", "neither a path nor an http URL"),
-        (with("", ""), "5:1: `start`", "missing field `ready`"),
+        (with("", ""), "5:1: `start`", "add `ready`"),
         (with(good, "stop_timeout = \"5\""), "8:16: `start.stop_timeout`", "write a number and a unit"),
         (with(good, "stop_signal = \"SIGKILL\""), "8:15: `start.stop_signal`", "SIGTERM"),
         (with(good, "env = { A = \"{por\" }"), "8:", "brace"),
