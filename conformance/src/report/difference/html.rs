@@ -1,12 +1,12 @@
 //! A comparison as one page that needs nothing else: what the two have instead of each other, side by side, under the clause that it is about.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::{GROUPS, by_clause, last_line, left_out};
 use crate::{
     differential::{Comparison, Difference, DifferenceKind, Side},
     report::{
-        html::{STYLE, prose},
+        html::{page, prose},
         words::show_elapsed,
     },
 };
@@ -17,28 +17,17 @@ const SEEN_MAX: usize = 3;
 /// The whole page.
 #[must_use]
 pub fn render(comparison: &Comparison) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (last_line(comparison)) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (head(comparison))
-                main {
-                    (tiles(comparison))
-                    @for (kind, heading) in GROUPS { (group(comparison, kind, heading)) }
-                    (not_compared(comparison))
-                }
-                footer { "Made by chatwright " (comparison.version) ". The seed of this comparison was " (comparison.seed) "." }
-            }
+    let title = html! { (last_line(comparison)) };
+    let body = html! {
+        (head(comparison))
+        main {
+            (tiles(comparison))
+            @for (kind, heading) in GROUPS { (group(comparison, kind, heading)) }
+            (not_compared(comparison))
         }
+        footer { "Made by chatwright " (comparison.version) ". The seed of this comparison was " (comparison.seed) "." }
     };
-    page.into_string()
+    page(&title, "", &body)
 }
 
 fn head(comparison: &Comparison) -> Markup {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::outcome::{CaseReport, CheckReport, ClauseId, Failure, Phase, RunReport, Verdict};
 
-pub(super) const STYLE: &str = include_str!("page.css");
+const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// A text of a step or a packet that is longer is cut: the page has to stay readable, and small enough to mail.
 const TEXT_CHARS_MAX: usize = 1000;
@@ -30,11 +30,8 @@ const GROUPS: [(Verdict, &str); 7] = [
     (Verdict::Pass, "Passed"),
 ];
 
-/// The whole page.
-#[must_use]
-pub fn render(report: &CheckReport) -> String {
-    let summary = Summary::total(report);
-    let first = report.runs.first();
+/// A page that needs nothing else: this body in the house's style, and what it adds to that.
+pub(in crate::report) fn page(title: &Markup, own_style: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -42,29 +39,39 @@ pub fn render(report: &CheckReport) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (summary.last_line()) " · " (heading(report)) }
-                style { (PreEscaped(STYLE)) }
+                title { (title) }
+                style { (PreEscaped(STYLE)) (PreEscaped(own_style)) }
             }
-            body {
-                a.skip href="#cases" { "Skip to the cases" }
-                (head(report, &summary))
-                main {
-                    (tiles(report, &summary))
-                    @for run in &report.runs { (adapted(run)) }
-                    (filter(&summary))
-                    div #cases {
-                        @for run in &report.runs { (self::run(run, report.runs.len() > 1)) }
-                        p #nothing hidden { "No case matches the filter." }
-                    }
-                }
-                @if let Some(run) = first {
-                    footer { "Made by chatwright " (run.version) ". The seed of this run was " (run.seed) "." }
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
+            body { (body) }
         }
     };
     page.into_string()
+}
+
+/// The whole page.
+#[must_use]
+pub fn render(report: &CheckReport) -> String {
+    let summary = Summary::total(report);
+    let first = report.runs.first();
+    let title = html! { (summary.last_line()) " · " (heading(report)) };
+    let body = html! {
+        a.skip href="#cases" { "Skip to the cases" }
+        (head(report, &summary))
+        main {
+            (tiles(report, &summary))
+            @for run in &report.runs { (adapted(run)) }
+            (filter(&summary))
+            div #cases {
+                @for run in &report.runs { (self::run(run, report.runs.len() > 1)) }
+                p #nothing hidden { "No case matches the filter." }
+            }
+        }
+        @if let Some(run) = first {
+            footer { "Made by chatwright " (run.version) ". The seed of this run was " (run.seed) "." }
+        }
+        script { (PreEscaped(SCRIPT)) }
+    };
+    page(&title, "", &body)
 }
 
 /// What was judged: the target, or several.

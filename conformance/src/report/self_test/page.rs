@@ -1,12 +1,12 @@
 //! The self-test for people who want to know what the judge can see: one page that needs nothing else, every planted defect a row with what
 //! noticed it.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::{SelfTest, reason, spec_of, verdict, words::counted};
 use crate::{
     report::{
-        html::{STYLE, prose},
+        html::{page, prose},
         show_elapsed,
         words::clipped,
     },
@@ -23,31 +23,20 @@ const KILLS_MAX: usize = 4;
 /// The whole page.
 #[must_use]
 pub fn render(report: &SelfTest) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (report.score().percent()) " % · the judge, judged" }
-                style { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
-            }
-            body {
-                a.skip href="#servers" { "Skip to the wrong servers" }
-                (head(report))
-                main {
-                    (tiles(report))
-                    (open_ends(report))
-                    (filter(report))
-                    (servers(report))
-                }
-                footer { "Made by chatwright " (report.version) ". The seed of this run was " (report.seed) "." }
-                script { (PreEscaped(SCRIPT)) }
-            }
+    let title = html! { (report.score().percent()) " % · the judge, judged" };
+    let body = html! {
+        a.skip href="#servers" { "Skip to the wrong servers" }
+        (head(report))
+        main {
+            (tiles(report))
+            (open_ends(report))
+            (filter(report))
+            (servers(report))
         }
+        footer { "Made by chatwright " (report.version) ". The seed of this run was " (report.seed) "." }
+        script { (PreEscaped(SCRIPT)) }
     };
-    page.into_string()
+    page(&title, OWN_STYLE, &body)
 }
 
 fn head(report: &SelfTest) -> Markup {
