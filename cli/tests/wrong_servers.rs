@@ -10,13 +10,13 @@ use std::{
 
 use chatwright_conformance::{
     fixtures::Fixtures,
-    run::{NoObserver, RunConfig, run},
     suite::Suite,
     target::{BackendName, StartOptions, Target, TargetFile},
-    wrong::{Bases, Judging, KillRow, KillTable, NoWatcher, OTHERS_MAX, Provider, WrongServer, judge_wrong_servers},
+    wrong::{
+        Bases, Judging, KillRow, KillTable, NoWatcher, OTHERS_MAX, Provider, WrongServer, judge_wrong_servers, player,
+    },
 };
 use chatwright_simulator::backends::{Backends, Durability, Images};
-use tokio::runtime::Handle;
 
 /// They mostly wait for deadlines and for each other's starts, so several at a time keep two cores busy.
 const AT_ONCE: usize = 8;
@@ -64,18 +64,7 @@ async fn judged(servers: &[WrongServer], provider: Option<Arc<dyn Provider>>) ->
     let judging = Judging { start: StartOptions::default(), at_once: AT_ONCE, others_max: Some(OTHERS_MAX), provider };
     let chatwright = Some(PathBuf::from(env!("CARGO_BIN_EXE_chatwright")));
     let bases = Bases { targets: fixtures().join("targets"), chatwright };
-    let play = |target: Target, filter: Vec<String>| {
-        let suite = Arc::clone(&suite);
-        // A thread for each: they keep all cores busy, and what ends with a target blocks nobody else.
-        let played = tokio::task::spawn_blocking(move || {
-            let config = RunConfig { filter, ..RunConfig::default() };
-            let report = Handle::current().block_on(run(&suite, &config, &target, &NoObserver));
-            // Killed: how a wrong server ends when it is asked to is for the cases that ask.
-            drop(target);
-            report.map_err(|problem| problem.to_string())
-        });
-        async { played.await.map_err(|problem| problem.to_string())? }
-    };
+    let play = player(suite, 0);
     judge_wrong_servers(servers, &bases, &judging, &NoWatcher, play).await
 }
 

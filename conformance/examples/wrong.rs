@@ -4,15 +4,15 @@
 use std::{
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use chatwright_conformance::{
     fixtures::Fixtures,
-    run::{NoObserver, RunConfig, run},
     suite::Suite,
-    target::{StartOptions, Target},
-    wrong::{Bases, Judging, KillRow, KillVerdict, OTHERS_MAX, Watcher, WrongServer, judge_wrong_servers},
+    target::StartOptions,
+    wrong::{Bases, Judging, KillRow, KillVerdict, OTHERS_MAX, Watcher, WrongServer, judge_wrong_servers, player},
 };
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -164,12 +164,7 @@ async fn judge() -> Result<bool, String> {
         others_max: typed.others_max,
         provider: None,
     };
-    let play = |target: Target, filter: Vec<String>| async {
-        let config = RunConfig { filter, seed: typed.seed, ..RunConfig::default() };
-        let report = run(&suite, &config, &target, &NoObserver).await.map_err(|e| e.to_string());
-        drop(target);
-        report
-    };
+    let play = player(Arc::new(suite), typed.seed);
     let printer = Printer { began: Instant::now(), verbose: typed.verbose };
     let table = judge_wrong_servers(&servers, &bases, &judging, &printer, play).await;
     let caught = table.rows.iter().filter(|row| row.is_caught()).count();

@@ -4,12 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use chatwright_conformance::{
     report::self_test::{self, NotPlayed, SelfTest, not_played},
-    run::{NoObserver, RunConfig, run},
     suite::Suite,
-    target::{StartOptions, Target},
-    wrong::{Bases, Judging, OTHERS_MAX, Provider, WrongServer, judge_wrong_servers, meant},
+    target::StartOptions,
+    wrong::{Bases, Judging, OTHERS_MAX, Provider, WrongServer, judge_wrong_servers, meant, player},
 };
-use tokio::runtime::Handle;
 
 use crate::{
     args::{Backends, CheckArgs, Global},
@@ -36,19 +34,7 @@ pub(super) async fn self_test(global: &Global, suite: &Suite, args: &CheckArgs) 
         std::env::current_exe().map_err(|problem| UseError::new(format!("failed to find this program: {problem}")))?;
     let right = Bases { targets: root.join("targets"), chatwright: Some(chatwright) };
     let seed = seed::or_draw(args.seed);
-    let shared = Arc::new(suite.clone());
-    let play = |target: Target, filter: Vec<String>| {
-        let suite = Arc::clone(&shared);
-        // A thread for each: they keep all cores busy, and what ends with a target blocks nobody else.
-        let played = tokio::task::spawn_blocking(move || {
-            let config = RunConfig { filter, seed, ..RunConfig::default() };
-            let report = Handle::current().block_on(run(&suite, &config, &target, &NoObserver));
-            // Killed: how a wrong server ends when it is asked to is for the cases that ask.
-            drop(target);
-            report.map_err(|problem| problem.to_string())
-        });
-        async { played.await.map_err(|problem| problem.to_string())? }
-    };
+    let play = player(Arc::new(suite.clone()), seed);
     let began = Instant::now();
     let progress = progress::WrongServers::new();
     let at_once = args.jobs.unwrap_or(AT_ONCE);

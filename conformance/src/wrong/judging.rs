@@ -1,7 +1,8 @@
 //! Playing cases on wrong servers and on what they are made of, so that the kill rule has something to weigh.
 //!
 //! Everything is begun at once and waits for its turn: first each base, then the servers that are made of it, as soon as it was played.
-//! Who is not caught in that crowd is judged again alone: neighbours make clocks late.
+//! Who is not caught in that crowd is judged again alone, its cases one after another: neighbours make clocks late, and hear each other on a
+//! server that tells too many.
 
 use std::{
     any::Any,
@@ -73,8 +74,17 @@ impl Watcher for NoWatcher {
     fn judged(&self, _: &KillRow) {}
 }
 
+/// How the cases of one run share their target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// Several at a time, as in each other run.
+    SideBySide,
+    /// One after another: a server that tells everybody everything spoils its own cases for each other.
+    OneByOne,
+}
+
 /// Plays cases on each wrong server, and on their bases. `play` gets a target, and globs of cases (none: all); it plays and stops
-/// the target. What cannot be started is *not tried*.
+/// the target (see [`player`](super::player)). What cannot be started is *not tried*.
 pub async fn judge_wrong_servers<P, F>(
     servers: &[WrongServer],
     bases: &Bases,
@@ -83,7 +93,7 @@ pub async fn judge_wrong_servers<P, F>(
     play: P,
 ) -> KillTable
 where
-    P: Fn(Target, Vec<String>) -> F,
+    P: Fn(Target, Vec<String>, Company) -> F,
     F: Future<Output = Result<RunReport, String>>,
 {
     let places = places(servers);
@@ -155,7 +165,7 @@ struct Judge<'a, P> {
 
 impl<P, F> Judge<'_, P>
 where
-    P: Fn(Target, Vec<String>) -> F,
+    P: Fn(Target, Vec<String>, Company) -> F,
     F: Future<Output = Result<RunReport, String>>,
 {
     /// What happens on a base; played once.
@@ -223,7 +233,7 @@ where
         let mut target = server.start_base(self.bases, options).await.map_err(|e| e.to_string())?;
         target.keep(kept);
         let deaths = target.deaths();
-        let report = (self.play)(target, cases).await?;
+        let report = (self.play)(target, cases, Company::SideBySide).await?;
         deaths.all().first().map_or(Ok(report), |death| Err(death.to_string()))
     }
 
@@ -235,7 +245,7 @@ where
         let base = self.base(place).await;
         let _turn = self.turns.acquire().await;
         let row = match base {
-            Ok(base) => self.row(server, base, 1).await,
+            Ok(base) => self.row(server, base, 1, Company::SideBySide).await,
             Err(why) => not_tried(server, format!("its base: {why}")),
         };
         self.watcher.judged(&row);
@@ -251,7 +261,7 @@ where
             if !row.weak.is_empty() {
                 self.look_again(server, base, &row.weak).await;
             }
-            *row = self.row(server, base, attempt).await;
+            *row = self.row(server, base, attempt, Company::OneByOne).await;
             self.watcher.judged(row);
         }
     }
@@ -264,14 +274,14 @@ where
         base.weak.lock().unwrap_or_else(PoisonError::into_inner).retain(|name| !passed.contains(name.as_str()));
     }
 
-    async fn row(&self, server: &WrongServer, base: &BaseRun, attempt: u32) -> KillRow {
+    async fn row(&self, server: &WrongServer, base: &BaseRun, attempt: u32, company: Company) -> KillRow {
         let began = Instant::now();
-        let tried = self.attempt(server, base).await;
+        let tried = self.attempt(server, base, company).await;
         let row = tried.unwrap_or_else(|why| not_tried(server, why));
         KillRow { attempts: attempt, elapsed: began.elapsed(), ..row }
     }
 
-    async fn attempt(&self, server: &WrongServer, base: &BaseRun) -> Result<KillRow, String> {
+    async fn attempt(&self, server: &WrongServer, base: &BaseRun, company: Company) -> Result<KillRow, String> {
         let globs = match self.judging.others_max {
             None => server.play.clone(),
             Some(others_max) => sample(server, &base.report, others_max)?,
@@ -280,7 +290,7 @@ where
         let (mut target, planted) = server.start(self.bases, options).await.map_err(|e| e.to_string())?;
         target.keep(kept);
         let deaths = target.deaths();
-        let report = (self.play)(target, globs).await?;
+        let report = (self.play)(target, globs, company).await?;
         Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak(), &deaths.all()) })
     }
 }
@@ -330,7 +340,7 @@ mod tests {
     #[tokio::test]
     async fn a_table_is_made_by_playing_on_the_base_and_on_each_wrong_server() {
         let servers = [server(&["a"])];
-        let play = |target: Target, _globs: Vec<String>| async move {
+        let play = |target: Target, _globs: Vec<String>, _company: Company| async move {
             target.stop().await;
             Ok(RunReport { cases: others(), ..empty_run() })
         };
@@ -343,8 +353,9 @@ mod tests {
     async fn who_is_not_caught_in_the_crowd_is_judged_again_alone() {
         let servers = [server(&["a"])];
         let (plays, diary) = (AtomicU32::new(0), Diary::default());
-        let play = |target: Target, _globs: Vec<String>| {
+        let play = |target: Target, _globs: Vec<String>, company: Company| {
             let play = plays.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(company == Company::OneByOne, play == 2, "only the second look is one by one");
             async move {
                 target.stop().await;
                 // First the base, which passes; then a try that notices nothing; then one that does.

@@ -2,13 +2,14 @@
 //! whose defect it is meant for, at the step that states the broken clause, while the rest still passes.
 //!
 //! `file.rs` reads the files of `fixtures/wrong`; `patch.rs`, `proxy/` and `server/` are the three ways to be wrong; `sample.rs`
-//! chooses what is played, `judging.rs` plays, `kill.rs` weighs what happened.
+//! chooses what is played, `judging.rs` says who is played when, `player.rs` plays, `kill.rs` weighs what happened.
 
 mod file;
 mod frames;
 mod judging;
 mod kill;
 mod patch;
+mod player;
 mod provide;
 pub(crate) mod proxy;
 mod rule;
@@ -19,8 +20,9 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use self::{
     file::{Defect, Edit, WrongServer, meant},
-    judging::{Judging, NoWatcher, OTHERS_MAX, Watcher, judge_wrong_servers},
+    judging::{Company, Judging, NoWatcher, OTHERS_MAX, Watcher, judge_wrong_servers},
     kill::{Kill, KillRow, KillTable, KillVerdict, proven_cases, weigh},
+    player::player,
     provide::{Provided, Provider},
     rule::{Act, Direction, Part, Rule, Subject, Transport, Which},
     server::Misbehaviour,

@@ -103,8 +103,9 @@ impl Core {
                 (missed, gap) = (merged.missed, merged.gap && is_known);
             }
             if !is_known {
-                // A conversation that nothing was heard of: what is in it from before the bot came is no news.
-                missed.retain(|message| message.sent_at_ms > newest_ms);
+                // A conversation that nothing was heard of: what is in it from before the bot came is no news. What was said in the
+                // very millisecond may be: nothing that was missed is kept from the owner.
+                missed.retain(|message| message.sent_at_ms >= newest_ms);
             }
             missed.retain(|message| !self.sent.contains(&message.id));
             let returning = self.returning.get_or_insert_default();

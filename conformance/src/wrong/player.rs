@@ -1,0 +1,37 @@
+//! The usual way to play cases on a wrong server.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use super::judging::Company;
+use crate::{
+    outcome::RunReport,
+    run::{NoObserver, RunConfig, run},
+    suite::Suite,
+    target::Target,
+};
+
+/// Plays the cases of a suite on a wrong server, for [`judge_wrong_servers`](super::judge_wrong_servers), and kills it. Each run has a thread
+/// of its own: together they keep all cores busy, and what ends with a target blocks nobody else. Needs a runtime of several threads.
+pub fn player(
+    suite: Arc<Suite>,
+    seed: u64,
+) -> impl Fn(Target, Vec<String>, Company) -> BoxFuture<'static, Result<RunReport, String>> {
+    move |target, filter, company| {
+        let suite = Arc::clone(&suite);
+        let played = tokio::task::spawn_blocking(move || {
+            let usual = RunConfig { filter, seed, ..RunConfig::default() };
+            let config = match company {
+                Company::SideBySide => usual,
+                Company::OneByOne => RunConfig { parallel: 1, ..usual },
+            };
+            let report = Handle::current().block_on(run(&suite, &config, &target, &NoObserver));
+            // Killed: how a wrong server ends when it is asked to is for the cases that ask.
+            drop(target);
+            report.map_err(|problem| problem.to_string())
+        });
+        Box::pin(async move { played.await.map_err(|problem| problem.to_string())? })
+    }
+}
