@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     outcome::ClauseId,
     plan::filter,
-    target::{FileError, read_text},
+    target::{FileError, parse_duration, read_text},
 };
 
 /// A server with one planted defect.
@@ -35,6 +36,8 @@ pub struct WrongServer {
     pub play: Vec<String>,
     /// What its cases need beside one instance.
     pub needs: Vec<String>,
+    /// How long its cases may sit out clocks, where that is more than usual.
+    pub clock_budget: Option<Duration>,
     /// What is wrong, as the machine has it.
     pub defect: Defect,
 }
@@ -82,6 +85,7 @@ struct Written {
     play: Vec<String>,
     #[serde(default)]
     needs: Vec<String>,
+    clock_budget: Option<Spanned<String>>,
     patch: Option<WrittenPatch>,
     proxy: Option<WrittenProxy>,
     server: Option<WrittenServer>,
@@ -174,6 +178,10 @@ impl WrongServer {
         if written.caught_by.get_ref().is_empty() {
             return Err(at(written.caught_by.span(), "names no case; name the one that is meant for this defect"));
         }
+        let budget = |text: Spanned<String>| {
+            parse_duration(text.get_ref()).map_err(|problem| at(text.span(), &format!("is no time: {problem}")))
+        };
+        let clock_budget = written.clock_budget.map(budget).transpose()?;
         let edited = |edit: &Spanned<Edit>| match edit
             .get_ref()
             .file
@@ -211,6 +219,7 @@ impl WrongServer {
             caught_by: written.caught_by.into_inner(),
             play: written.play,
             needs: written.needs,
+            clock_budget,
             defect,
         })
     }
@@ -251,6 +260,7 @@ mod tests {
             (HEAD.to_owned(), "exactly one of"),
             (HEAD.replace("rooms/5.1", "5.1") + "[server]\nmisbehaviour = \"no-pings\"", ":2:10: `clause`"),
             (HEAD.replace("[\"rooms/a\"]", "[]") + "[server]\nmisbehaviour = \"no-pings\"", ":3:13: `caught_by`"),
+            (format!("{HEAD}clock_budget = \"long\"\n[server]\nmisbehaviour = \"no-pings\""), ":4:16: `clock_budget`"),
             (format!("{HEAD}[server]\nmisbehaviour = \"sings\""), "unknown variant `sings`"),
             (edit("file = \"../x\"\nfind = \"a\"\nreplace = \"b\""), "leaves the folder"),
             (edit("file = \"x\"\nfind = \"\"\nreplace = \"b\""), "looks for nothing"),

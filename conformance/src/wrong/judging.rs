@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::{
     Bases, WrongServer,
@@ -83,7 +83,24 @@ pub enum Company {
     OneByOne,
 }
 
-/// Plays cases on each wrong server, and on their bases. `play` gets a target, and globs of cases (none: all); it plays and stops
+/// What is played on one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// Globs of cases; none: all.
+    pub cases: Vec<String>,
+    /// Side by side or not.
+    pub company: Company,
+    /// How long a case may sit out clocks, where that is more than usual.
+    pub clock_budget: Option<Duration>,
+}
+
+impl Round {
+    fn of(server: &WrongServer, cases: Vec<String>, company: Company) -> Self {
+        Self { cases, company, clock_budget: server.clock_budget }
+    }
+}
+
+/// Plays cases on each wrong server, and on their bases. `play` gets a target and what to play on it; it plays and stops
 /// the target (see [`player`](super::player)). What cannot be started is *not tried*.
 pub async fn judge_wrong_servers<P, F>(
     servers: &[WrongServer],
@@ -93,7 +110,7 @@ pub async fn judge_wrong_servers<P, F>(
     play: P,
 ) -> KillTable
 where
-    P: Fn(Target, Vec<String>, Company) -> F,
+    P: Fn(Target, Round) -> F,
     F: Future<Output = Result<RunReport, String>>,
 {
     let places = places(servers);
@@ -165,7 +182,7 @@ struct Judge<'a, P> {
 
 impl<P, F> Judge<'_, P>
 where
-    P: Fn(Target, Vec<String>, Company) -> F,
+    P: Fn(Target, Round) -> F,
     F: Future<Output = Result<RunReport, String>>,
 {
     /// What happens on a base; played once.
@@ -207,8 +224,13 @@ where
         Ok((options, Some(provided.keep)))
     }
 
+    /// Who sits out long clocks needs no turn: it keeps no core busy, and would come last.
+    async fn turn(&self, server: &WrongServer) -> Option<SemaphorePermit<'_>> {
+        if server.clock_budget.is_some() { None } else { self.turns.acquire().await.ok() }
+    }
+
     async fn played(&self, server: &WrongServer, cases: Vec<String>) -> Result<BaseRun, String> {
-        let _turn = self.turns.acquire().await;
+        let _turn = self.turn(server).await;
         let began = Instant::now();
         let run = self.played_now(server, cases).await;
         self.watcher.base(&base_name(server), run.as_ref().map(|_| began.elapsed()).map_err(String::as_str));
@@ -233,7 +255,7 @@ where
         let mut target = server.start_base(self.bases, options).await.map_err(|e| e.to_string())?;
         target.keep(kept);
         let deaths = target.deaths();
-        let report = (self.play)(target, cases, Company::SideBySide).await?;
+        let report = (self.play)(target, Round::of(server, cases, Company::SideBySide)).await?;
         deaths.all().first().map_or(Ok(report), |death| Err(death.to_string()))
     }
 
@@ -243,7 +265,7 @@ where
             return not_tried(server, "its base was not played".to_owned());
         };
         let base = self.base(place).await;
-        let _turn = self.turns.acquire().await;
+        let _turn = self.turn(server).await;
         let row = match base {
             Ok(base) => self.row(server, base, 1, Company::SideBySide).await,
             Err(why) => not_tried(server, format!("its base: {why}")),
@@ -290,7 +312,7 @@ where
         let (mut target, planted) = server.start(self.bases, options).await.map_err(|e| e.to_string())?;
         target.keep(kept);
         let deaths = target.deaths();
-        let report = (self.play)(target, globs, company).await?;
+        let report = (self.play)(target, Round::of(server, globs, company)).await?;
         Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak(), &deaths.all()) })
     }
 }
@@ -340,7 +362,7 @@ mod tests {
     #[tokio::test]
     async fn a_table_is_made_by_playing_on_the_base_and_on_each_wrong_server() {
         let servers = [server(&["a"])];
-        let play = |target: Target, _globs: Vec<String>, _company: Company| async move {
+        let play = |target: Target, _round: Round| async move {
             target.stop().await;
             Ok(RunReport { cases: others(), ..empty_run() })
         };
@@ -353,9 +375,9 @@ mod tests {
     async fn who_is_not_caught_in_the_crowd_is_judged_again_alone() {
         let servers = [server(&["a"])];
         let (plays, diary) = (AtomicU32::new(0), Diary::default());
-        let play = |target: Target, _globs: Vec<String>, company: Company| {
+        let play = |target: Target, round: Round| {
             let play = plays.fetch_add(1, Ordering::SeqCst);
-            assert_eq!(company == Company::OneByOne, play == 2, "only the second look is one by one");
+            assert_eq!(round.company == Company::OneByOne, play == 2, "only the second look is one by one");
             async move {
                 target.stop().await;
                 // First the base, which passes; then a try that notices nothing; then one that does.

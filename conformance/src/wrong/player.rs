@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::judging::Company;
+use super::judging::{Company, Round};
 use crate::{
     outcome::RunReport,
     run::{NoObserver, RunConfig, run},
@@ -15,18 +15,17 @@ use crate::{
 
 /// Plays the cases of a suite on a wrong server, for [`judge_wrong_servers`](super::judge_wrong_servers), and kills it. Each run has a thread
 /// of its own: together they keep all cores busy, and what ends with a target blocks nobody else. Needs a runtime of several threads.
-pub fn player(
-    suite: Arc<Suite>,
-    seed: u64,
-) -> impl Fn(Target, Vec<String>, Company) -> BoxFuture<'static, Result<RunReport, String>> {
-    move |target, filter, company| {
+pub fn player(suite: Arc<Suite>, seed: u64) -> impl Fn(Target, Round) -> BoxFuture<'static, Result<RunReport, String>> {
+    move |target, round| {
         let suite = Arc::clone(&suite);
         let played = tokio::task::spawn_blocking(move || {
-            let usual = RunConfig { filter, seed, ..RunConfig::default() };
-            let config = match company {
-                Company::SideBySide => usual,
-                Company::OneByOne => RunConfig { parallel: 1, ..usual },
+            let usual = RunConfig::default();
+            let parallel = match round.company {
+                Company::SideBySide => usual.parallel,
+                Company::OneByOne => 1,
             };
+            let clock_budget = round.clock_budget.unwrap_or(usual.clock_budget);
+            let config = RunConfig { filter: round.cases, seed, parallel, clock_budget, ..usual };
             let report = Handle::current().block_on(run(&suite, &config, &target, &NoObserver));
             // Killed: how a wrong server ends when it is asked to is for the cases that ask.
             drop(target);

@@ -71,7 +71,7 @@ pub(super) fn base_key(server: &WrongServer) -> String {
         Defect::Proxy { base, .. } => format!("proxy:{base}"),
         Defect::Server(_) => format!("server:{:?}", Misbehaviour::None),
     };
-    format!("{key}:{instances}:{:?}", server.backends())
+    format!("{key}:{instances}:{:?}:{:?}", server.backends(), server.clock_budget)
 }
 
 #[cfg(test)]
