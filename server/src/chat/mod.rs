@@ -8,10 +8,13 @@ mod connection;
 pub mod conversations;
 pub mod direct;
 pub mod gateway;
+mod health;
 mod limits;
+mod refusing;
 mod registry;
 pub mod rooms;
 pub mod sessions;
+mod upkeep;
 
 use std::{fmt, sync::Arc};
 
@@ -22,6 +25,7 @@ use chatwright_protocol::{
 use futures_util::future::BoxFuture;
 
 pub use connection::Connection;
+pub use health::{Health, PortHealth};
 pub use limits::{Clocks, Limits};
 pub use registry::Registry;
 
@@ -116,24 +120,4 @@ impl fmt::Display for ConnectRefusal {
             Self::Stopping => "Server is stopping",
         })
     }
-}
-
-/// How the ports are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// The store's technology, and what is wrong with it.
-    pub store: PortHealth,
-    /// The bus's technology, and what is wrong with it.
-    pub bus: PortHealth,
-    /// Messages that wait for the store.
-    pub backlog: usize,
-}
-
-/// How one port is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortHealth {
-    /// E.g. `memory` or `redis`.
-    pub technology: &'static str,
-    /// Why it does not work now; `None`: it does.
-    pub problem: Option<String>,
 }

@@ -27,7 +27,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::Identity,
     bus::{Bus, Deliveries, Notice, NoticeBody},
-    chat::{Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, registry::Registry},
+    chat::{
+        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth,
+        refusing::{away, check_id},
+        registry::Registry,
+    },
     events::EventSink,
     metrics::Metrics,
     store::{
@@ -244,11 +248,9 @@ impl Core for Hub {
     fn health(&self) -> BoxFuture<'_, Health> {
         Box::pin(async move {
             let (store, bus) = tokio::join!(self.ports.conversations.ping(), self.ports.bus.ping());
-            let problem_of_store = store.err().map(|problem| problem.to_string());
-            let problem_of_bus = bus.err().map(|problem| problem.to_string());
             Health {
-                store: PortHealth { technology: self.ports.conversations.technology(), problem: problem_of_store },
-                bus: PortHealth { technology: self.ports.bus.technology(), problem: problem_of_bus },
+                store: PortHealth::of(self.ports.conversations.technology(), store),
+                bus: PortHealth::of(self.ports.bus.technology(), bus),
                 backlog: 0,
             }
         })
@@ -269,19 +271,4 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("instance", &self.instance).field("rules", &self.rules).finish_non_exhaustive()
     }
-}
-
-fn check_id(id: &str, field: &'static str, characters_max: usize) -> Result<(), Refusal> {
-    if id.is_empty() {
-        return Err(Refusal::Invalid { field, problem: "must not be empty" });
-    }
-    if id.chars().nth(characters_max).is_some() {
-        return Err(Refusal::Invalid { field, problem: "is too long" });
-    }
-    Ok(())
-}
-
-fn away(problem: &StoreError) -> Refusal {
-    tracing::warn!(%problem, "a request was refused for want of the store");
-    Refusal::Unavailable
 }

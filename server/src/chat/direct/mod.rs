@@ -36,7 +36,9 @@ use crate::{
         direct::{DirectNotice, Signal, said},
     },
     chat::{
-        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, backlog::Backlog,
+        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth,
+        backlog::Backlog,
+        refusing::{away, check_id},
         registry::Registry,
     },
     metrics::Metrics,
@@ -266,11 +268,9 @@ impl Core for Hub {
     fn health(&self) -> BoxFuture<'_, Health> {
         Box::pin(async move {
             let (store, bus) = tokio::join!(self.ports.store.ping(), self.ports.channels.ping());
-            let problem_of_store = store.err().map(|problem| problem.to_string());
-            let problem_of_bus = bus.err().map(|problem| problem.to_string());
             Health {
-                store: PortHealth { technology: self.ports.store.technology(), problem: problem_of_store },
-                bus: PortHealth { technology: self.ports.channels.technology(), problem: problem_of_bus },
+                store: PortHealth::of(self.ports.store.technology(), store),
+                bus: PortHealth::of(self.ports.channels.technology(), bus),
                 backlog: self.backlog.len(),
             }
         })
@@ -303,19 +303,4 @@ fn only(audience: &Audience) -> Result<&UserId, Refusal> {
         Audience::Room(_) | Audience::Here => None,
     }
     .ok_or(Refusal::Invalid { field: "targetUserId", problem: "must be a string" })
-}
-
-fn check_id(id: &str, field: &'static str, characters_max: usize) -> Result<(), Refusal> {
-    if id.trim().is_empty() {
-        return Err(Refusal::Invalid { field, problem: "must not be empty" });
-    }
-    if id.chars().nth(characters_max).is_some() {
-        return Err(Refusal::Invalid { field, problem: "is too long" });
-    }
-    Ok(())
-}
-
-fn away(problem: &StoreError) -> Refusal {
-    tracing::warn!(%problem, "a request was refused for want of the store");
-    Refusal::Unavailable
 }

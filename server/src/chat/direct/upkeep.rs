@@ -1,15 +1,11 @@
 //! What an instance does again and again: renews its lease, clears up after dead instances, compares its conversations with the store.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use chatwright_protocol::vocabulary::{Member, RoomId, UserId};
-use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Hub, join::place_of};
-use crate::store::Lease;
+use crate::{chat::upkeep::ticking, store::Lease};
 
 /// Renewals per lease: two may be lost before it runs out.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -31,12 +27,6 @@ pub(super) async fn sweep(hub: Arc<Hub>) {
     while hub.registry.stopping().run_until_cancelled(sweep.tick()).await.is_some() {
         hub.sweep().await;
     }
-}
-
-fn ticking(period: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval_at(Instant::now(), period.max(Duration::from_millis(1)));
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
 }
 
 impl Hub {

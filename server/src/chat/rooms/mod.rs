@@ -31,7 +31,9 @@ use crate::{
     auth::{Identity, IdentityMode},
     bus::{Bus, Deliveries},
     chat::{
-        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, backlog::Backlog,
+        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth,
+        backlog::Backlog,
+        refusing::{away, check_id},
         registry::Registry,
     },
     events::EventSink,
@@ -287,11 +289,9 @@ impl Core for Hub {
     fn health(&self) -> BoxFuture<'_, Health> {
         Box::pin(async move {
             let (store, bus) = tokio::join!(self.ports.messages.ping(), self.ports.bus.ping());
-            let problem_of_store = store.err().map(|problem| problem.to_string());
-            let problem_of_bus = bus.err().map(|problem| problem.to_string());
             Health {
-                store: PortHealth { technology: self.ports.messages.technology(), problem: problem_of_store },
-                bus: PortHealth { technology: self.ports.bus.technology(), problem: problem_of_bus },
+                store: PortHealth::of(self.ports.messages.technology(), store),
+                bus: PortHealth::of(self.ports.bus.technology(), bus),
                 backlog: self.backlog.len(),
             }
         })
@@ -318,19 +318,4 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("instance", &self.instance).field("rules", &self.rules).finish_non_exhaustive()
     }
-}
-
-fn check_id(id: &str, field: &'static str, characters_max: usize) -> Result<(), Refusal> {
-    if id.is_empty() {
-        return Err(Refusal::Invalid { field, problem: "must not be empty" });
-    }
-    if id.chars().nth(characters_max).is_some() {
-        return Err(Refusal::Invalid { field, problem: "is too long" });
-    }
-    Ok(())
-}
-
-fn away(problem: &crate::store::StoreError) -> Refusal {
-    tracing::warn!(%problem, "a request was refused for want of the store");
-    Refusal::Unavailable
 }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use chatwright_protocol::vocabulary::RoomId;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::Hub;
 use crate::{
     bus::NoticeBody,
+    chat::upkeep::ticking,
     store::{Admission, Device, Lease, StoreError},
 };
 
@@ -46,12 +47,6 @@ pub(super) async fn refresh(hub: Arc<Hub>) {
     while hub.registry.stopping().run_until_cancelled(refresh.tick()).await.is_some() {
         hub.refresh_presence().await;
     }
-}
-
-fn ticking(period: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval_at(Instant::now(), period.max(Duration::from_millis(1)));
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
 }
 
 impl Hub {

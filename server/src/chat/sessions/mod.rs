@@ -28,7 +28,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::{Identity, IdentityMode},
     bus::{Bus, Deliveries},
-    chat::{Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, registry::Registry},
+    chat::{
+        Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth, refusing::check_id,
+        registry::Registry,
+    },
     metrics::Metrics,
     store::{DeviceId, InstanceId, sessions::SessionStore},
     transport::{EndReason, Sink},
@@ -121,13 +124,7 @@ impl Hub {
     }
 
     fn check_id(&self, id: &str, field: &'static str) -> Result<(), Refusal> {
-        if id.is_empty() {
-            return Err(Refusal::Invalid { field, problem: "must not be empty" });
-        }
-        if id.chars().nth(self.rules.limits.id_characters_max).is_some() {
-            return Err(Refusal::Invalid { field, problem: "is too long" });
-        }
-        Ok(())
+        check_id(id, field, self.rules.limits.id_characters_max)
     }
 }
 
@@ -195,10 +192,10 @@ impl Core for Hub {
 
     fn health(&self) -> BoxFuture<'_, Health> {
         Box::pin(async move {
-            let problem = self.ports.bus.ping().await.err().map(|problem| problem.to_string());
+            let bus = self.ports.bus.ping().await;
             Health {
                 store: PortHealth { technology: self.ports.sessions.technology(), problem: self.alone() },
-                bus: PortHealth { technology: self.ports.bus.technology(), problem },
+                bus: PortHealth::of(self.ports.bus.technology(), bus),
                 backlog: 0,
             }
         })

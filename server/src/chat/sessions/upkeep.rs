@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::{Hub, cell::Absence};
 use crate::{
     bus::Movement,
+    chat::upkeep::ticking,
     store::{Lease, StoreError, sessions::Arrival},
 };
 
@@ -49,12 +50,6 @@ pub(super) async fn compare(hub: Arc<Hub>) {
     while hub.stopped.run_until_cancelled(sweep.tick()).await.is_some() {
         hub.compare().await;
     }
-}
-
-fn ticking(period: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval(period.max(Duration::from_millis(1)));
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
 }
 
 impl Hub {
