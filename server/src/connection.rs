@@ -31,6 +31,12 @@ pub(crate) trait Inbox: Send {
     /// The next packet; `None` when all that was sent before the end has been taken. Dropping the future loses nothing.
     fn next(&mut self) -> impl Future<Output = Option<Incoming>> + Send;
 
+    /// The connection is about to be taken out of the core, for this reason.
+    fn parting(&mut self, reason: EndReason) -> impl Future<Output = ()> + Send {
+        let _ = reason;
+        std::future::ready(())
+    }
+
     /// Why there are no more; asked after `None`.
     fn end_reason(&self) -> EndReason;
 }
@@ -104,6 +110,7 @@ pub(crate) async fn drive(
             },
         }
     };
+    inbox.parting(reason).await;
     core.disconnect(connection, reason).await;
     reason
 }

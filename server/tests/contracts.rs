@@ -7,10 +7,10 @@ use std::{sync::Arc, time::Duration};
 use chatwright_server::{
     bus::{memory::MemoryHub, redis::RedisBus},
     contract::{
-        account_store_keeps_its_promises, bus_keeps_its_promises, conversation_store_keeps_its_promises,
-        direct_store_keeps_its_promises, event_sink_keeps_its_promises, gateway_archive_keeps_its_promises,
-        message_store_keeps_its_promises, persist_queue_keeps_its_promises, room_archive_keeps_its_promises,
-        roster_store_keeps_its_promises,
+        account_store_keeps_its_promises, away_store_keeps_its_promises, bus_keeps_its_promises,
+        conversation_store_keeps_its_promises, direct_store_keeps_its_promises, event_sink_keeps_its_promises,
+        gateway_archive_keeps_its_promises, message_store_keeps_its_promises, persist_queue_keeps_its_promises,
+        room_archive_keeps_its_promises, roster_store_keeps_its_promises,
     },
     events::{json_lines::JsonLines, memory::MemoryEvents, memory_queue::MemoryQueue, wire},
     redis_link::{RedisLink, RedisOptions},
@@ -18,10 +18,11 @@ use chatwright_server::{
         archive::MemoryArchive,
         conversations::memory::MemoryConversations,
         memory::{MemoryMessages, Retention},
+        memory_away::MemoryAway,
         memory_direct::MemoryDirect,
         memory_gateway::{self, MemoryAccounts},
         memory_roster::MemoryRoster,
-        redis::{RedisMessages, RedisRoster},
+        redis::{RedisAway, RedisMessages, RedisRoster},
     },
 };
 use support::redis::Redis;
@@ -55,6 +56,18 @@ async fn roster_on_redis() {
     let Some(redis) = Redis::start().await else { return };
     let roster = RedisRoster::new(RedisLink::new(&options(&redis)).expect("a link"));
     roster_store_keeps_its_promises(Arc::new(roster)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn away_in_memory() {
+    away_store_keeps_its_promises(Arc::new(MemoryAway::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn away_on_redis() {
+    let Some(redis) = Redis::start().await else { return };
+    let away = RedisAway::new(RedisLink::new(&options(&redis)).expect("a link"));
+    away_store_keeps_its_promises(Arc::new(away)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -73,6 +73,7 @@ fn config(args: &ServeArgs, variables: &BTreeMap<String, String>) -> Result<Echo
         ("PING_TIMEOUT", &mut engine.ping_timeout),
         ("CONNECT_TIMEOUT", &mut engine.connect_timeout),
         ("UPGRADE_TIMEOUT", &mut engine.upgrade_timeout),
+        ("RECOVERY", &mut engine.recovery_window),
     ];
     for (name, clock) in clocks {
         if let Some(milliseconds) = number(name)? {

@@ -20,7 +20,7 @@ use std::{fmt, sync::Arc};
 
 use chatwright_protocol::{
     dialects::Dialect,
-    vocabulary::{Command, Message, Refusal},
+    vocabulary::{Command, Message, Refusal, RoomId},
 };
 use futures_util::future::BoxFuture;
 
@@ -31,7 +31,7 @@ pub use registry::Registry;
 
 use crate::{
     auth::Identity,
-    store::DeviceId,
+    store::{DeviceId, Position},
     transport::{EndReason, Sink},
 };
 
@@ -63,6 +63,17 @@ pub trait Core: Send + Sync {
         connection: &'a Arc<Connection>,
         command: Command,
     ) -> BoxFuture<'a, Result<Confirmation, Refusal>>;
+
+    /// Goes on with a connection, which was let in a moment ago, where it stood on another instance: it is in these rooms, and was told what
+    /// is there up to these positions. `false`: it cannot be gone on with, and must be disconnected; so says a core that has no such rooms.
+    fn resume<'a>(
+        &'a self,
+        connection: &'a Arc<Connection>,
+        standing: &'a [(RoomId, Position)],
+    ) -> BoxFuture<'a, bool> {
+        let _ = (connection, standing);
+        Box::pin(std::future::ready(false))
+    }
 
     /// Takes a connection out of everything; tells those whom it concerns. Does nothing the second time.
     fn disconnect<'a>(&'a self, connection: &'a Arc<Connection>, reason: EndReason) -> BoxFuture<'a, ()>;

@@ -1,6 +1,7 @@
 //! What every adapter of a port must do, as functions that panic where it does not. Run over each adapter: in this crate's tests over
 //! memory and a local Redis, elsewhere over whatever runs in containers.
 
+mod away;
 mod bus;
 mod conversations;
 mod direct;
@@ -12,6 +13,7 @@ mod room_archive;
 mod roster;
 mod sessions;
 
+pub use away::away_store_keeps_its_promises;
 pub use bus::{Endpoint, bus_keeps_its_promises};
 pub use conversations::conversation_store_keeps_its_promises;
 pub use direct::direct_store_keeps_its_promises;

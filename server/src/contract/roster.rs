@@ -25,6 +25,7 @@ pub async fn roster_store_keeps_its_promises(roster: Arc<dyn RosterStore>) {
     a_dead_instance_vanishes_and_each_departure_is_handed_out_once(&roster).await;
     who_resigns_with_devices_left_is_cleared_up_after(&*roster).await;
     entries_are_what_was_entered(&*roster).await;
+    a_device_that_moves_to_another_instance_stays(&*roster).await;
 }
 
 async fn instance(roster: &dyn RosterStore, lease: Duration) -> InstanceId {
@@ -40,6 +41,26 @@ async fn instance(roster: &dyn RosterStore, lease: Duration) -> InstanceId {
 fn device(instance: &InstanceId, user: &str) -> Device {
     let member = Member { user: UserId::from(user), name: format!("name of {user}") };
     Device { instance: instance.clone(), id: DeviceId::fresh(), member }
+}
+
+async fn a_device_that_moves_to_another_instance_stays(roster: &dyn RosterStore) {
+    let (here, there) = (instance(roster, LONG).await, instance(roster, LONG).await);
+    let room = RoomId::from(fresh("moves"));
+    let before = device(&here, &fresh("alice"));
+    let after = Device { instance: there, ..before.clone() };
+    assert_eq!(roster.connect(&before, 1).await.expect("an answer"), Admission::Admitted);
+    assert!(roster.enter(&room, &before).await.expect("entered"));
+    assert_eq!(roster.connect(&after, 1).await.expect("an answer"), Admission::Admitted, "it is the same one");
+    assert!(!roster.enter(&room, &after).await.expect("entered"), "its user was there");
+    assert!(!roster.leave(&room, &before).await.expect("left"), "its user is still there");
+    roster.disconnect(&before).await.expect("disconnected");
+    assert_eq!(users(roster, &room).await, [after.member.user.to_string()]);
+    assert_eq!(
+        roster.connect(&device(&here, after.member.user.as_str()), 1).await.expect("an answer"),
+        Admission::Full
+    );
+    assert!(roster.leave(&room, &after).await.expect("left"), "now it is gone");
+    roster.disconnect(&after).await.expect("disconnected");
 }
 
 async fn users(roster: &dyn RosterStore, room: &RoomId) -> Vec<String> {

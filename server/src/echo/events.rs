@@ -39,6 +39,14 @@ pub(super) struct Audience {
     pub(super) oneself: bool,
 }
 
+impl Audience {
+    /// Whether it reaches who is in these rooms.
+    pub(super) fn reaches(&self, rooms: &[String]) -> bool {
+        let is_in = |room: &String| rooms.contains(room);
+        self.rooms.iter().any(is_in) && !self.except.iter().any(is_in)
+    }
+}
+
 /// A client inside a namespace.
 pub(super) trait Socket: Clone + Send + Sync + 'static {
     /// The way to acknowledge one event.

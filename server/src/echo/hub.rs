@@ -11,8 +11,14 @@ use std::{
 use chatwright_protocol::socket_io::{Arg, Body, Packet};
 use serde_json::{Map, Value};
 
-use super::events::{self, Audience, Then};
-use crate::transport::lean::{Outlet, Prepared};
+use super::{
+    events::{self, Audience, Then},
+    recovery::Recovery,
+};
+use crate::transport::{
+    EngineRules,
+    lean::{Outlet, Prepared, fresh_sid},
+};
 
 /// Rooms of one client, and questions to it that wait for an answer; more are not entered and not asked.
 const ROOMS_MAX: usize = 1000;
@@ -21,6 +27,8 @@ const QUESTIONS_MAX: usize = 1000;
 /// A client inside a namespace.
 pub(super) struct Member {
     sid: String,
+    /// The secret by which it may come back, where that is possible.
+    pid: Option<String>,
     namespace: String,
     outlet: Outlet,
     pub(super) auth: Map<String, Value>,
@@ -29,20 +37,22 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(namespace: String, outlet: Outlet, auth: Map<String, Value>) -> Arc<Self> {
-        let sid = crate::transport::lean::fresh_sid();
-        Arc::new(Self { sid, namespace, outlet, auth, questions: Mutex::default(), names: Mutex::default() })
+    fn new(sid: String, pid: Option<String>, namespace: String, outlet: Outlet, auth: Map<String, Value>) -> Arc<Self> {
+        Arc::new(Self { sid, pid, namespace, outlet, auth, questions: Mutex::default(), names: Mutex::default() })
     }
 
-    pub(super) fn sid(&self) -> &str {
-        &self.sid
+    /// The answer to its CONNECT.
+    fn welcome(&self) -> Body {
+        let own = [("sid", Some(&self.sid)), ("pid", self.pid.as_ref())];
+        let said = own.into_iter().filter_map(|(name, id)| Some((name.to_owned(), Value::from(id?.as_str()))));
+        Body::Connect(Some(said.collect()))
     }
 
     pub(super) fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Tells the client one packet of its namespace.
+    /// Tells the client one packet of its namespace; events, where they are numbered, by [`Hub::tell`].
     pub(super) fn tell(&self, body: Body) {
         if let Some(prepared) = prepare(&self.namespace, body) {
             self.outlet.send(&prepared);
@@ -84,13 +94,87 @@ impl Member {
 type Rooms = HashMap<(String, String), BTreeMap<String, Arc<Member>>>;
 
 /// The rooms of one place where the application is served.
-#[derive(Default)]
 pub(super) struct Hub {
     rooms: Mutex<Rooms>,
     questions: AtomicU64,
+    recovery: Option<Recovery>,
 }
 
 impl Hub {
+    pub(super) fn new(rules: &EngineRules) -> Self {
+        Self { rooms: Mutex::default(), questions: AtomicU64::new(0), recovery: Recovery::new(rules) }
+    }
+
+    /// Lets somebody in, who was here before or is new, and answers so.
+    pub(super) fn admit(&self, namespace: String, outlet: Outlet, auth: Map<String, Value>) -> Arc<Member> {
+        let mut state = self.recovery.as_ref().map(|recovery| (recovery, recovery.state()));
+        let back = state.as_mut().and_then(|(recovery, state)| recovery.returns(state, &namespace, &auth));
+        let member = match back {
+            None => {
+                let pid = self.recovery.is_some().then(fresh_sid);
+                Member::new(fresh_sid(), pid, namespace, outlet, auth)
+            }
+            Some((pid, away, missed)) => {
+                let member = Member::new(away.sid, Some(pid), namespace, outlet, auth);
+                missed.iter().for_each(|packet| member.outlet.send(packet));
+                away.rooms.into_iter().filter(|room| *room != member.sid).for_each(|room| self.join(&member, room));
+                member
+            }
+        };
+        member.tell(member.welcome());
+        member
+    }
+
+    /// Tells one client an event.
+    pub(super) fn tell(&self, member: &Arc<Member>, body: Body) {
+        let audience = Audience { rooms: vec![member.sid.clone()], except: Vec::new(), oneself: true };
+        let only = std::slice::from_ref(member);
+        self.spread(member.namespace(), audience, body, || only.to_vec());
+    }
+
+    /// Tells everybody whom this reaches, encoded once.
+    pub(super) fn broadcast(&self, member: &Member, audience: Audience, body: Body) {
+        let mut told = audience.clone();
+        if !audience.oneself {
+            told.except.push(member.sid.clone());
+        }
+        self.spread(member.namespace(), told, body, || self.reached(member, &audience));
+    }
+
+    fn spread(&self, namespace: &str, told: Audience, body: Body, to: impl FnOnce() -> Vec<Arc<Member>>) {
+        let mut state = self.recovery.as_ref().map(|recovery| (recovery, recovery.state()));
+        let prepared = match &mut state {
+            Some((recovery, state)) => recovery.keep(state, namespace, told, body),
+            None => prepare(namespace, body),
+        };
+        if let Some(prepared) = prepared {
+            to().iter().for_each(|member| member.outlet.send(&prepared));
+        }
+    }
+
+    /// A member lost its transport: gone, and it may come back.
+    pub(super) fn lost(&self, member: &Member, reason: &str) {
+        if let (Some(recovery), Some(pid)) = (&self.recovery, &member.pid) {
+            let mut state = recovery.state();
+            let mut rooms = self.take_out(member);
+            rooms.push(member.sid.clone());
+            recovery.leaves(&mut state, pid.clone(), &member.sid, member.namespace(), rooms);
+        }
+        self.gone(member, reason);
+    }
+
+    /// Takes a member out of all rooms; which they were.
+    fn take_out(&self, member: &Member) -> Vec<String> {
+        let mut left = Vec::new();
+        lock(&self.rooms).retain(|(_, room), members| {
+            if members.remove(&member.sid).is_some() {
+                left.push(room.clone());
+            }
+            !members.is_empty()
+        });
+        left
+    }
+
     /// The id of the next question.
     pub(super) fn next_question(&self) -> u64 {
         self.questions.fetch_add(1, Ordering::Relaxed)
@@ -130,8 +214,8 @@ impl Hub {
         reached.into_values().cloned().collect()
     }
 
-    /// Tells all of them, encoded once.
-    pub(super) fn tell(namespace: &str, reached: &[Arc<Member>], body: Body) {
+    /// Asks all of them, encoded once.
+    pub(super) fn ask(namespace: &str, reached: &[Arc<Member>], body: Body) {
         if let Some(prepared) = prepare(namespace, body) {
             reached.iter().for_each(|member| member.outlet.send(&prepared));
         }
@@ -139,22 +223,19 @@ impl Hub {
 
     /// A member is gone from its namespace: out of its rooms, and whoever watches it hears so.
     pub(super) fn gone(&self, member: &Member, reason: &str) {
-        lock(&self.rooms).retain(|_, members| {
-            members.remove(&member.sid);
-            !members.is_empty()
-        });
+        self.take_out(member);
         lock(&member.questions).clear();
         for name in std::mem::take(&mut *lock(&member.names)) {
             let audience = Audience { rooms: vec![events::watchers(&name)], except: Vec::new(), oneself: true };
             let (event, args) = events::gone(&name, reason);
             let body = Body::Event { name: event.to_owned(), args, id: None };
-            Self::tell(&member.namespace, &self.reached(member, &audience), body);
+            self.broadcast(member, audience, body);
         }
     }
 }
 
 /// A packet as all who are told it read it; `None` for one that cannot be said, because JSON in it looks like a placeholder.
-fn prepare(namespace: &str, body: Body) -> Option<Prepared> {
+pub(super) fn prepare(namespace: &str, body: Body) -> Option<Prepared> {
     let packet = Packet { namespace: namespace.to_owned(), body };
     packet.encode().ok().map(|encoded| Prepared::new(&encoded))
 }

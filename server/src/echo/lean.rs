@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     door::{self, Admission},
     events::{self, Audience, Socket, Then, ThenAll, later},
-    hub::{Hub, Member, lock},
+    hub::{Hub, Member, lock, prepare},
 };
 use crate::{
     metrics::Metrics,
@@ -33,7 +33,7 @@ pub(super) struct Echo {
 
 impl Echo {
     pub(super) fn new(rules: EngineRules, metrics: Metrics) -> Self {
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::new(Hub::new(&rules));
         Self { engine: Lean::of_application(rules, Arc::new(Rooms { hub }), metrics) }
     }
 
@@ -107,8 +107,16 @@ impl Conversation for Talk {
     fn ended(&mut self, reason: EndReason) {
         let stays: Vec<_> = lock(&self.inside).drain().collect();
         for (_, stay) in stays {
-            if let Stay::In(member) = stay {
-                self.hub.gone(&member, words(reason));
+            let Stay::In(member) = stay else { continue };
+            match reason {
+                EndReason::TransportClosed | EndReason::HeartbeatTimeout => self.hub.lost(&member, words(reason)),
+                EndReason::ClientLeft
+                | EndReason::EndAsked
+                | EndReason::ProtocolViolation
+                | EndReason::ServerStopping
+                | EndReason::TokenExpired
+                | EndReason::SlowConsumer
+                | EndReason::TooManyRequests => self.hub.gone(&member, words(reason)),
             }
         }
     }
@@ -126,16 +134,18 @@ impl Talk {
         match door::knock(&namespace, &auth) {
             Admission::Refused(message, data) => {
                 let body = Body::ConnectError { message: message.to_owned(), data };
-                Member::new(namespace, self.outlet.clone(), auth).tell(body);
+                if let Some(refusal) = prepare(&namespace, body) {
+                    self.outlet.send(&refusal);
+                }
             }
             Admission::Now => {
                 lock(&self.inside).insert(namespace.clone(), Stay::AtDoor);
-                enter(&self.inside, namespace, self.outlet.clone(), auth);
+                enter(&self.hub, &self.inside, namespace, self.outlet.clone(), auth);
             }
             Admission::Later => {
                 lock(&self.inside).insert(namespace.clone(), Stay::AtDoor);
-                let (inside, outlet) = (Arc::clone(&self.inside), self.outlet.clone());
-                later(door::SLOW, move || enter(&inside, namespace, outlet, auth));
+                let (hub, inside, outlet) = (Arc::clone(&self.hub), Arc::clone(&self.inside), self.outlet.clone());
+                later(door::SLOW, move || enter(&hub, &inside, namespace, outlet, auth));
             }
         }
         Ok(())
@@ -143,17 +153,15 @@ impl Talk {
 }
 
 /// Lets somebody in who stands at the door; who has gone meanwhile is not let in.
-fn enter(inside: &Inside, namespace: String, outlet: Outlet, auth: Map<String, Value>) {
+fn enter(hub: &Hub, inside: &Inside, namespace: String, outlet: Outlet, auth: Map<String, Value>) {
     let mut stays = lock(inside);
     if !matches!(stays.get(&namespace), Some(Stay::AtDoor)) {
         return;
     }
     outlet.entered();
-    let member = Member::new(namespace.clone(), outlet, auth);
-    let welcome = Map::from_iter([("sid".to_owned(), json!(member.sid()))]);
-    member.tell(Body::Connect(Some(welcome)));
+    let member = hub.admit(namespace.clone(), outlet, auth);
     for n in door::greetings(&namespace) {
-        member.tell(Body::Event { name: "greeting".to_owned(), args: vec![json!(n).into()], id: None });
+        hub.tell(&member, Body::Event { name: "greeting".to_owned(), args: vec![json!(n).into()], id: None });
     }
     stays.insert(namespace, Stay::In(member));
 }
@@ -201,7 +209,9 @@ impl Socket for LeanSocket {
     }
 
     fn emit(&self, event: &str, args: Vec<Arg>) {
-        self.tell(Body::Event { name: event.to_owned(), args, id: None });
+        if self.is_in() {
+            self.hub.tell(&self.member, Body::Event { name: event.to_owned(), args, id: None });
+        }
     }
 
     fn acknowledge(&self, id: u64, args: Vec<Arg>) {
@@ -234,7 +244,7 @@ impl Socket for LeanSocket {
             member.expect(id, Box::new(move |answer| Poll::answered(&poll, answer)));
         }
         let body = Body::Event { name: event.to_owned(), args, id: Some(id) };
-        Hub::tell(self.member.namespace(), &asked, body);
+        Hub::ask(self.member.namespace(), &asked, body);
         later(patience, move || {
             Poll::finish(&poll, false);
             asked.iter().for_each(|member| member.answered(id, None));
@@ -253,7 +263,7 @@ impl Socket for LeanSocket {
 
     fn broadcast(&self, audience: Audience, event: &str, args: Vec<Arg>) {
         let body = Body::Event { name: event.to_owned(), args, id: None };
-        Hub::tell(self.member.namespace(), &self.hub.reached(&self.member, &audience), body);
+        self.hub.broadcast(&self.member, audience, body);
     }
 
     fn call_itself(&self, name: String) {

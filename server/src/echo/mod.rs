@@ -2,7 +2,7 @@
 //!
 //! 1. `door.rs` says which namespaces there are and whom they let in.
 //! 2. `events.rs` says what each event does, once for both engines, in terms of a [`Socket`](events::Socket).
-//! 3. `lean.rs` is that on our own engine, with the rooms and questions of `hub.rs`; `oxide.rs` on the ecosystem's, with its own.
+//! 3. `lean.rs` is that on our own engine, with the rooms and questions of `hub.rs` and who may come back of `recovery.rs`; `oxide.rs` on the ecosystem's, with its own.
 //!
 //! What it is not: a dialect. It has no users, keeps nothing, and is for judges only.
 
@@ -11,6 +11,7 @@ mod events;
 mod hub;
 mod lean;
 mod oxide;
+mod recovery;
 mod values;
 
 use std::{net::SocketAddr, time::Duration};
@@ -44,15 +45,19 @@ const FORBIDDEN: u8 = 4;
 
 /// Where it is served on the clocks that were asked for, twice more with something else, and on the documented clocks.
 const PATHS: [Place; 4] = [
-    Place { path: "/socket.io", offers_websocket: true, is_documented: false },
-    Place { path: "/recovery", offers_websocket: true, is_documented: false },
-    Place { path: "/polling-only", offers_websocket: false, is_documented: false },
-    Place { path: "/defaults", offers_websocket: true, is_documented: true },
+    PLAIN,
+    Place { path: "/recovery", recovers: true, ..PLAIN },
+    Place { path: "/polling-only", offers_websocket: false, ..PLAIN },
+    Place { path: "/defaults", is_documented: true, ..PLAIN },
 ];
+
+const PLAIN: Place = Place { path: "/socket.io", offers_websocket: true, recovers: false, is_documented: false };
 
 struct Place {
     path: &'static str,
     offers_websocket: bool,
+    /// Connections' states are recovered, on our own engine.
+    recovers: bool,
     is_documented: bool,
 }
 
@@ -82,6 +87,7 @@ fn documented() -> EngineRules {
         connect_timeout: Duration::from_secs(45),
         upgrade_timeout: Duration::from_secs(10),
         packet_bytes_max: 1_000_000,
+        recovery_window: Duration::from_secs(2),
         ..EngineRules::default()
     }
 }
@@ -116,9 +122,10 @@ impl EchoServer {
         let doors = Doors { metrics: metrics.clone(), origins: Origins::Listed(vec![PAGE]), origin_required: false };
         let mut engines = Vec::new();
         let mut routes = Router::new().route("/health", get(async || StatusCode::OK));
-        for Place { path, offers_websocket, is_documented } in PATHS {
+        for Place { path, offers_websocket, recovers, is_documented } in PATHS {
             let rules = if is_documented { documented() } else { config.engine };
-            let rules = EngineRules { offers_websocket, ..rules };
+            let recovery_window = if recovers { rules.recovery_window } else { Duration::ZERO };
+            let rules = EngineRules { offers_websocket, recovery_window, ..rules };
             let (engine, served) = match config.engine_kind {
                 EngineKind::Lean => {
                     let echo = lean::Echo::new(rules, metrics.clone());

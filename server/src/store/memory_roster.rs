@@ -58,7 +58,7 @@ impl State {
 
     fn forget(&mut self, device: &Device) {
         if let Some(connections) = self.connections.get_mut(&device.member.user) {
-            connections.remove(&device.id);
+            connections.retain(|_, known| known != device); // one that another instance has taken over stays
             if connections.is_empty() {
                 self.connections.remove(&device.member.user);
             }
@@ -76,7 +76,8 @@ impl State {
     fn leave(&mut self, room: &RoomId, device: &Device) -> bool {
         let Some(users) = self.rooms.get_mut(room) else { return false };
         let Some(present) = users.get_mut(&device.member.user) else { return false };
-        let was_there = present.devices.remove(&device.id).is_some();
+        let is_here = present.devices.get(&device.id) == Some(&device.instance);
+        let was_there = is_here && present.devices.remove(&device.id).is_some();
         let gone = present.devices.is_empty();
         if gone {
             users.remove(&device.member.user);

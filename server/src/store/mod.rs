@@ -5,10 +5,12 @@
 
 pub mod archive;
 pub mod archived;
+pub mod away;
 pub mod conversations;
 pub mod direct;
 pub mod gateway;
 pub mod memory;
+pub mod memory_away;
 pub mod memory_direct;
 pub mod memory_gateway;
 pub mod memory_roster;

@@ -17,7 +17,7 @@ use super::{
     lean::{Lean, LeanService},
     oxide::{Oxide, OxideService},
 };
-use crate::{auth::Gate, chat::Core, metrics::Metrics};
+use crate::{auth::Gate, chat::Core, metrics::Metrics, store::away::AwayStore};
 
 /// Which engine carries Socket.IO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -129,7 +129,8 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// An engine that serves `path` (without a final slash) and hands its connections to the core.
+    /// An engine that serves `path` (without a final slash) and hands its connections to the core. Our own keeps those whose clients are away
+    /// for other instances, if `away` is somewhere.
     #[must_use]
     pub fn new(
         kind: EngineKind,
@@ -138,10 +139,11 @@ impl Engine {
         core: Arc<dyn Core>,
         gate: Gate,
         metrics: Metrics,
+        away: Option<Arc<dyn AwayStore>>,
     ) -> Self {
         match kind {
             EngineKind::Socketioxide => Self::Socketioxide(Oxide::new(path, rules, core, gate, metrics)),
-            EngineKind::Lean => Self::Lean(Lean::new(rules, core, gate, metrics)),
+            EngineKind::Lean => Self::Lean(Lean::new(rules, core, gate, metrics, away)),
         }
     }
 

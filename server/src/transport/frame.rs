@@ -4,12 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use chatwright_protocol::{
     dialects::{AppPacket, Dialect},
-    vocabulary::Event,
+    vocabulary::{Event, RoomId},
 };
 use serde::{Serialize, Serializer, ser::SerializeTuple};
 use serde_json::value::RawValue;
 
 use super::lean::{Numbered, Offset, Packet};
+use crate::store::Position;
 
 /// An encoded application packet. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,6 +22,7 @@ pub struct Frame {
 struct Inner {
     name: String,
     args: Vec<Box<RawValue>>,
+    place: Option<(RoomId, Position)>,
     packet: OnceLock<Packet>,
     numbered: OnceLock<Numbered>,
 }
@@ -30,6 +32,19 @@ impl Frame {
     #[must_use]
     pub fn of(dialect: &Dialect, event: &Event) -> Option<Self> {
         (dialect.server.encode)(event).map(|packet| Self::from(&packet))
+    }
+
+    /// The same, after which a client knows a room up to this position: a message, or the last word on a history.
+    #[must_use]
+    pub fn placed(mut self, room: &RoomId, position: Position) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.place = Some((room.clone(), position));
+        }
+        self
+    }
+
+    pub(super) fn place(&self) -> Option<&(RoomId, Position)> {
+        self.inner.place.as_ref()
     }
 
     /// The Socket.IO event's name; empty for a dialect without event names.
@@ -80,7 +95,7 @@ impl From<&AppPacket> for Frame {
             AppPacket::Json(value) => (String::new(), vec![raw(value)]),
         };
         let (packet, numbered) = (OnceLock::new(), OnceLock::new());
-        Self { inner: Arc::new(Inner { name, args, packet, numbered }) }
+        Self { inner: Arc::new(Inner { name, args, place: None, packet, numbered }) }
     }
 }
 

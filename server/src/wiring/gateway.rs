@@ -24,12 +24,14 @@ use crate::{
     redis_link::{RedisLink, RedisOptions},
     store::{
         InstanceId, MessageStore, RosterStore,
+        away::AwayStore,
         gateway::{AccountStore, Archive, HistoryCache},
         memory::{MemoryMessages, Retention},
+        memory_away::MemoryAway,
         memory_gateway::{MemoryAccounts, MemoryArchive, MemoryCache},
         memory_roster::MemoryRoster,
         mongodb::{MongoAccounts, MongoLink, MongoRoomMessages},
-        redis::{RedisHistoryCache, RedisMessages, RedisRoster},
+        redis::{RedisAway, RedisHistoryCache, RedisMessages, RedisRoster},
     },
     transport::Engine,
 };
@@ -54,6 +56,7 @@ pub(super) struct Shared {
     recent: Arc<dyn MessageStore>,
     roster: Arc<dyn RosterStore>,
     bus: MemoryHub,
+    away: Arc<dyn AwayStore>,
 }
 
 impl Shared {
@@ -66,6 +69,7 @@ impl Shared {
             recent: Arc::new(MemoryMessages::new(RECENT)),
             roster: Arc::new(MemoryRoster::default()),
             bus: MemoryHub::default(),
+            away: Arc::new(MemoryAway::default()),
         }
     }
 }
@@ -107,7 +111,8 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
         parts.message = Some(message_routes(Arc::new(histories), Arc::clone(&stores.feed), gate.clone()));
     }
     if role.plays(Role::Chat) {
-        let engine = foundation.engine(gateway::DIALECT.path, Arc::clone(&core));
+        let away = away(config, shared)?;
+        let engine = foundation.recovering_engine(gateway::DIALECT.path, Arc::clone(&core), Some(away));
         let sockets = doors.engine(gateway::DIALECT.path, engine.service());
         parts.chat = Some((chat_routes(Arc::clone(&core)), sockets));
         parts.engine = Some(engine);
@@ -212,12 +217,22 @@ fn live(config: &Config, shared: &Shared) -> Result<Live, StartError> {
         let (bus, deliveries) = shared.bus.endpoint();
         return Ok((Arc::clone(&shared.recent), Arc::clone(&shared.roster), Arc::new(bus), deliveries));
     };
-    let prefix = format!("{}{LIVE_PREFIX}", redis.prefix);
-    let options = options(config, &RedisConfig { prefix, ..redis.clone() });
+    let options = live_options(config, redis);
     let link = RedisLink::new(&options)?;
     let (bus, deliveries) = RedisBus::new(&options)?;
     let recent = Arc::new(RedisMessages::new(link.clone(), RECENT));
     Ok((recent, Arc::new(RedisRoster::new(link)), Arc::new(bus), deliveries))
+}
+
+/// Where those whose clients are away are kept for other instances.
+fn away(config: &Config, shared: &Shared) -> Result<Arc<dyn AwayStore>, StartError> {
+    let Some(redis) = &config.redis else { return Ok(Arc::clone(&shared.away)) };
+    Ok(Arc::new(RedisAway::new(RedisLink::new(&live_options(config, redis))?)))
+}
+
+fn live_options(config: &Config, redis: &RedisConfig) -> RedisOptions {
+    let prefix = format!("{}{LIVE_PREFIX}", redis.prefix);
+    options(config, &RedisConfig { prefix, ..redis.clone() })
 }
 
 fn options(config: &Config, redis: &RedisConfig) -> RedisOptions {

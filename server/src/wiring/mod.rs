@@ -28,7 +28,7 @@ use crate::{
     listener::{ListenError, Listener, Serving, Tls, TlsError},
     metrics::Metrics,
     redis_link::BadRedis,
-    store::{mongodb::BadMongo, postgres::BadPostgres},
+    store::{away::AwayStore, mongodb::BadMongo, postgres::BadPostgres},
     transport::{EndReason, Engine},
 };
 
@@ -100,8 +100,13 @@ struct Foundation<'a> {
 impl Foundation<'_> {
     /// The configured Socket.IO engine, before this core.
     fn engine(&self, path: &'static str, core: Arc<dyn Core>) -> Engine {
+        self.recovering_engine(path, core, None)
+    }
+
+    /// The same for a core that can go on with what another instance has kept there.
+    fn recovering_engine(&self, path: &'static str, core: Arc<dyn Core>, away: Option<Arc<dyn AwayStore>>) -> Engine {
         let Self { config, gate, metrics, .. } = self;
-        Engine::new(config.engine_kind, path, config.engine, core, gate.clone(), metrics.clone())
+        Engine::new(config.engine_kind, path, config.engine, core, gate.clone(), metrics.clone(), away)
     }
 }
 

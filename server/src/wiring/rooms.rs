@@ -20,10 +20,12 @@ use crate::{
     store::{
         InstanceId, MessageStore, RosterStore,
         archived::ArchivedMessages,
+        away::AwayStore,
         memory::{MemoryMessages, Retention},
+        memory_away::MemoryAway,
         memory_roster::MemoryRoster,
         mongodb::{MongoArchive, MongoLink},
-        redis::{RedisMessages, RedisRoster},
+        redis::{RedisAway, RedisMessages, RedisRoster},
     },
 };
 
@@ -33,12 +35,14 @@ pub(super) struct Shared {
     messages: Arc<dyn MessageStore>,
     roster: Arc<dyn RosterStore>,
     bus: MemoryHub,
+    away: Arc<dyn AwayStore>,
 }
 
 impl Shared {
     pub(super) fn new(config: &Config) -> Self {
         let messages = Arc::new(MemoryMessages::new(retention(config)));
-        Self { messages, roster: Arc::new(MemoryRoster::default()), bus: MemoryHub::default() }
+        let roster = Arc::new(MemoryRoster::default());
+        Self { messages, roster, bus: MemoryHub::default(), away: Arc::new(MemoryAway::default()) }
     }
 }
 
@@ -57,10 +61,18 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
     hub.renew().await; // known to the cluster before the first client comes
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
-    let engine = foundation.engine(rooms::DIALECT.path, Arc::clone(&core));
+    let away = away(config, shared)?;
+    let engine = foundation.recovering_engine(rooms::DIALECT.path, Arc::clone(&core), Some(away));
     let rest = doors.rest(rooms_routes(Arc::clone(&hub), gate.clone(), config.rest_body_bytes_max));
     let routes = rest.merge(doors.engine(rooms::DIALECT.path, engine.service()));
     Ok(Assembled { core, hub: Some(hub), engine: Some(engine), routes: vec![(SOCKET, routes)] })
+}
+
+/// Where those whose clients are away are kept for other instances.
+fn away(config: &Config, shared: &Shared) -> Result<Arc<dyn AwayStore>, StartError> {
+    let Some(redis) = &config.redis else { return Ok(Arc::clone(&shared.away)) };
+    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
+    Ok(Arc::new(RedisAway::new(RedisLink::new(&options)?)))
 }
 
 async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use chatwright_protocol::{
     dialects::{Dialect, gateway},
-    vocabulary::{Command, Refusal},
+    vocabulary::{Command, Refusal, RoomId},
 };
 use futures_util::future::BoxFuture;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,7 +27,7 @@ pub use persist::Persister;
 use super::{Confirmation, ConnectRefusal, Connection, Core, Health, PortHealth, Registry, rooms::Hub};
 use crate::{
     auth::Identity,
-    store::DeviceId,
+    store::{DeviceId, Position},
     transport::{EndReason, Sink},
 };
 
@@ -83,6 +83,17 @@ impl Core for Services {
         match &self.chat {
             Some(chat) => chat.handle(connection, command),
             None => Box::pin(std::future::ready(Err(Refusal::Unavailable))),
+        }
+    }
+
+    fn resume<'a>(
+        &'a self,
+        connection: &'a Arc<Connection>,
+        standing: &'a [(RoomId, Position)],
+    ) -> BoxFuture<'a, bool> {
+        match &self.chat {
+            Some(chat) => chat.resume(connection, standing),
+            None => Box::pin(std::future::ready(false)),
         }
     }
 

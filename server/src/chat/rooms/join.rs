@@ -46,15 +46,23 @@ impl Hub {
         let messages = history.messages.iter().map(|stored| stored.message.clone()).collect();
         let answers = [
             Event::History { room: room.clone(), messages },
-            Event::Members { room, users: users.into_iter().map(Member::nameless).collect() },
+            Event::Members { room: room.clone(), users: users.into_iter().map(Member::nameless).collect() },
         ];
-        let frames: Vec<Frame> = answers.iter().filter_map(|event| Frame::of(self.rules.dialect, event)).collect();
+        let mut frames: Vec<Frame> = answers.iter().filter_map(|event| Frame::of(self.rules.dialect, event)).collect();
+        if let Some(last) = frames.pop() {
+            frames.push(last.placed(&room, history.latest));
+        }
         let next = cell.state().finish_joining(connection.id(), &history, &frames);
         self.follow_up(&cell, next);
         Ok(Confirmation::Joined)
     }
 
-    fn check_join(&self, connection: &Connection, room: &RoomId, participants: &[UserId]) -> Result<(), Refusal> {
+    pub(super) fn check_join(
+        &self,
+        connection: &Connection,
+        room: &RoomId,
+        participants: &[UserId],
+    ) -> Result<(), Refusal> {
         let limits = &self.rules.limits;
         self.check_room(room)?;
         if participants.len() > limits.participants_max {

@@ -5,6 +5,7 @@ mod heal;
 mod join;
 mod leave;
 mod outbox;
+mod resume;
 mod room;
 mod roster;
 mod send;
@@ -38,7 +39,7 @@ use crate::{
     },
     events::EventSink,
     metrics::Metrics,
-    store::{Admission, DeviceId, Draft, History, InstanceId, MessageStore, RosterStore},
+    store::{Admission, DeviceId, Draft, History, InstanceId, MessageStore, Position, RosterStore},
     transport::{EndReason, Sink},
 };
 use roster::Roster;
@@ -276,6 +277,14 @@ impl Core for Hub {
                 | Command::CloseChat { .. } => Err(Refusal::UnknownEvent),
             }
         })
+    }
+
+    fn resume<'a>(
+        &'a self,
+        connection: &'a Arc<Connection>,
+        standing: &'a [(RoomId, Position)],
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(self.go_on(connection, standing))
     }
 
     fn disconnect<'a>(&'a self, connection: &'a Arc<Connection>, reason: EndReason) -> BoxFuture<'a, ()> {

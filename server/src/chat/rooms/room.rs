@@ -212,6 +212,7 @@ impl Room {
         self.told = Some(position);
         let heard = self.early.remove(&stored.message.id).unwrap_or_default();
         let Some(frame) = Frame::of(self.dialect, &Event::Message(stored.message.clone())) else { return };
+        let frame = frame.placed(&stored.message.room, position);
         for (device, listener) in self.listeners.iter_mut().filter(|(device, _)| !heard.contains(*device)) {
             tracing::trace!(device = %device, sequence = position.sequence, "message told");
             listener.hear(Some(position), &frame);

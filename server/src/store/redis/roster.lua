@@ -34,9 +34,10 @@ local function absent(room, user)
   return true
 end
 
-local function disconnected(user, device)
+-- A device that another instance has taken over stays.
+local function disconnected(user, device, owner)
   local connections = connections_of(user)
-  redis.call('HDEL', connections, device)
+  if redis.call('HGET', connections, device) == owner then redis.call('HDEL', connections, device) end
   local other = redis.call('HKEYS', connections)[1]
   if other then
     redis.call('HSET', presence_of(user), 'lastSeen', string.format('%.0f', now), 'socketId', other)
@@ -90,7 +91,7 @@ end
 
 -- ARGV: 4 device, 5 user.
 function steps.disconnect()
-  if redis.call('HDEL', entries, 'c:' .. ARGV[4]) == 1 then disconnected(ARGV[5], ARGV[4]) end
+  if redis.call('HDEL', entries, 'c:' .. ARGV[4]) == 1 then disconnected(ARGV[5], ARGV[4], instance) end
   return 0
 end
 
@@ -148,7 +149,7 @@ function steps.reap()
   for i = 1, #all, 2 do
     local user, device = cjson.decode(all[i + 1]).u, string.sub(all[i], 3, 34)
     if string.sub(all[i], 1, 2) == 'c:' then
-      disconnected(user, device)
+      disconnected(user, device, dead)
     else
       local room = string.sub(all[i], 36)
       if absent(room, user) then

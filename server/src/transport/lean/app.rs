@@ -33,6 +33,7 @@ pub(crate) struct Outlet {
 }
 
 /// A packet with its attachments, made once for all who read it.
+#[derive(Clone)]
 pub(crate) struct Prepared(Vec<Packet>);
 
 impl Prepared {
@@ -40,6 +41,11 @@ impl Prepared {
         let text = Packet::of(&format!("4{}", encoded.text));
         let attachments = encoded.attachments.iter().map(|bytes| Packet::attachment(bytes));
         Self(std::iter::once(text).chain(attachments).collect())
+    }
+
+    /// What it costs to keep.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(|packet| packet.frame().len()).sum()
     }
 }
 

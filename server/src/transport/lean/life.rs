@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Above, Door, Shared, app,
+    elsewhere::{self, Arrival},
     line::{Inside, Line},
-    log::Offset,
     over::{Over, Parting},
     packet::Packet,
     recovery::Return,
@@ -124,16 +124,7 @@ fn refuse(line: &mut Line, head: &str, message: &str) -> bool {
 impl Shared {
     /// A CONNECT of somebody who was in before: his connection takes the line and goes on. The line comes back if there is none.
     async fn recover(&self, door: &Door, line: Line, auth: &Map<String, Value>) -> Option<Line> {
-        let (Some(shelf), Some(pid)) = (&self.shelf, auth.get("pid").and_then(Value::as_str)) else {
-            return Some(line);
-        };
-        let offset = match auth.get("offset") {
-            None | Some(Value::Null) => None,
-            Some(said) => match said.as_str().and_then(Offset::read) {
-                None => return Some(line),
-                read @ Some(_) => read,
-            },
-        };
+        let (Some(shelf), Some((pid, offset))) = (&self.shelf, elsewhere::claim(auth)) else { return Some(line) };
         if !shelf.has(pid) {
             return Some(line);
         }
@@ -144,21 +135,21 @@ impl Shared {
 
     /// A CONNECT: verified and counted before it is answered, then driven until the client is out again.
     async fn enter(&self, door: &Door, line: &mut Line, auth: &Map<String, Value>) {
-        let entry = line.session.knock();
-        let id = DeviceId::fresh();
-        let (connection, back) = match door.admit(self, line, auth, id.clone(), entry).await {
-            Ok(admitted) => admitted,
+        let Entered { connection, back, entry, missed } = match self.let_in(door, line, auth).await {
+            Ok(entered) => entered,
             Err(refused) => {
                 refuse(line, "44", &refused.to_string());
                 return;
             }
         };
         line.talk.entered();
+        missed.into_iter().for_each(|packet| line.session.say(packet));
         line.session.enter(match &back {
             Some(back) => back.voice.welcome(),
-            None => Packet::of(&format!("40{}", json!({"sid": id.as_str()}))),
+            None => Packet::of(&format!("40{}", json!({"sid": connection.id().as_str()}))),
         });
-        let reason = connection::drive(&door.core, &connection, &self.metrics, Inside { line, entry, back }).await;
+        let inside = Inside { line, entry, back, connection: &connection };
+        let reason = connection::drive(&door.core, &connection, &self.metrics, inside).await;
         drop(connection);
         if line.over.is_some() {
             return;
@@ -184,27 +175,37 @@ impl Shared {
     }
 }
 
-impl Door {
-    async fn admit(
-        &self,
-        shared: &Shared,
-        line: &Line,
-        auth: &Map<String, Value>,
-        id: DeviceId,
-        entry: u32,
-    ) -> Result<(Arc<Connection>, Option<Return>), Refused> {
+/// Somebody who is in.
+struct Entered {
+    connection: Arc<Connection>,
+    back: Option<Return>,
+    entry: u32,
+    /// What he missed, if he was on another instance before.
+    missed: Vec<Packet>,
+}
+
+impl Shared {
+    async fn let_in(&self, door: &Door, line: &Line, auth: &Map<String, Value>) -> Result<Entered, Refused> {
         let session = &line.session;
-        let identity = self.verify(auth, &session.credentials).await.map_err(Refused::Identity)?;
+        let identity = door.verify(auth, &session.credentials).await.map_err(Refused::Identity)?;
+        if let Some(Arrival { connection, back, entry, missed }) =
+            self.arrive(door, line, auth, identity.as_ref()).await
+        {
+            return Ok(Entered { connection, back: Some(back), entry, missed });
+        }
+        let (id, entry) = (DeviceId::fresh(), session.knock());
         let user = identity.as_ref().map(|identity| identity.user.clone());
-        let back = shared.shelf.as_ref().map(|shelf| Return::new(shelf, id.clone(), user, session, entry));
+        let back = self.shelf.as_ref().map(|shelf| Return::new(shelf, id.clone(), user, session, entry));
         let sink: Arc<dyn Sink> = match &back {
             Some(back) => Arc::clone(&back.voice) as Arc<dyn Sink>,
             None => Arc::new(LeanSink { session: Arc::clone(session), entry }),
         };
-        let connection = self.core.connect(identity, id, sink).await.map_err(Refused::Core)?;
-        Ok((connection, back))
+        let connection = door.core.connect(identity, id, sink).await.map_err(Refused::Core)?;
+        Ok(Entered { connection, back, entry, missed: Vec::new() })
     }
+}
 
+impl Door {
     async fn verify(
         &self,
         auth: &Map<String, Value>,

@@ -17,6 +17,7 @@ use super::{
     ws::code,
 };
 use crate::{
+    chat::Connection,
     connection::{Acknowledgement, Inbox, Incoming, Reply},
     transport::{EndReason, lean::packet::Packet},
 };
@@ -97,12 +98,13 @@ pub(super) struct Inside<'a> {
     pub(super) entry: u32,
     /// How its client may come back after the transport broke off, if it may.
     pub(super) back: Option<Return>,
+    pub(super) connection: &'a Connection,
 }
 
 impl Inside<'_> {
     /// The transport broke off: waits for the client. `false`: it does not come.
     async fn is_back(&mut self) -> bool {
-        let Some(back) = &self.back else { return false };
+        let Some(back) = &mut self.back else { return false };
         let is_accident = |over: &Over| match over.reason {
             EndReason::TransportClosed | EndReason::HeartbeatTimeout => true,
             EndReason::ClientLeft
@@ -115,7 +117,7 @@ impl Inside<'_> {
         };
         let Some(over) = self.line.over.filter(is_accident) else { return false };
         life::part_now(self.line, over);
-        match back.wait().await {
+        match back.wait(self.connection).await {
             Some((line, entry)) => {
                 (*self.line, self.entry) = (line, entry);
                 true
@@ -147,6 +149,12 @@ impl Inbox for Inside<'_> {
                 Step::Leave => return None,
                 Step::Nothing | Step::Pong | Step::Close | Step::Broken(_) | Step::Enter(_) | Step::Said(_) => {} // not while inside
             }
+        }
+    }
+
+    async fn parting(&mut self, reason: EndReason) {
+        if let (EndReason::ServerStopping, Some(back)) = (reason, &mut self.back) {
+            back.leave_behind(self.connection).await;
         }
     }
 

@@ -2,27 +2,32 @@
 //! no sockets; time is handed in.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::packet::Packet;
+use crate::store::away::{Told, Trail};
 
 /// What an entry costs beside its bytes.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>();
 
-/// An event's place among all events of this process. A client says the last one that it has read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An event's place among all events of this process. A client says the last one that it has read, perhaps to another process: so they are
+/// counted from a random number, and no two processes have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Offset(u64);
 
 impl Offset {
     /// One that no other event has.
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0 >> 1));
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -93,6 +98,43 @@ impl Log {
         }
     }
 
+    /// The log of a connection that was told this elsewhere. `None` if its offsets are not ours.
+    pub(super) fn restored(trail: &Trail, now: Instant, bounds: Bounds) -> Option<Self> {
+        let forgotten = trail.forgotten.as_deref();
+        let first = trail.told.iter().position(|told| forgotten == Some(told.offset.as_str())).map_or(0, |at| at + 1);
+        let mut log = Self {
+            forgotten: forgotten.map(Offset::read).map_or(Some(None), |read| read.map(Some))?,
+            ..Self::default()
+        };
+        let mut known = HashSet::new(); // what was added and not confirmed was added again
+        for told in &trail.told[first..] {
+            let offset = Offset::read(&told.offset)?;
+            if known.insert(offset) {
+                log.push(now, Numbered { offset, packet: Packet::of(&told.text) }, bounds);
+            }
+        }
+        Some(log)
+    }
+
+    /// What was told behind this offset, for another process, and the last one of it. All that is known if the offset is forgotten.
+    pub(super) fn told_behind(&self, offset: Option<Offset>) -> (Vec<Told>, Option<Offset>) {
+        let known = offset.and_then(|offset| self.entries.iter().rposition(|entry| entry.told.offset == offset));
+        let entries = self.entries.range(known.map_or(0, |at| at + 1)..);
+        let told = entries.map(|entry| Told {
+            offset: entry.told.offset.to_string(),
+            text: String::from_utf8_lossy(entry.told.packet.text()).into_owned(),
+        });
+        (told.collect(), self.entries.back().map(|entry| entry.told.offset).or(offset))
+    }
+
+    pub(super) fn forgotten(&self) -> Option<Offset> {
+        self.forgotten
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// What was told behind this offset, or since the beginning; `None` if nobody knows any more.
     pub(super) fn behind(&self, offset: Option<Offset>) -> Option<impl Iterator<Item = &Packet>> {
         let read = match offset {
@@ -154,6 +196,26 @@ mod tests {
         log.push(start + Duration::from_secs(61), told(3), ROOMY);
         assert_eq!(missed(&log, Some(2)), Some(vec!["3".to_owned()]));
         assert_eq!(missed(&log, Some(1)), None);
+    }
+
+    #[test]
+    fn another_process_goes_on_with_what_this_one_has_told() {
+        let each = cost(&told(1));
+        let log = filled(9, Instant::now(), Bounds { bytes_max: 5 * each, ..ROOMY });
+        let (all, last) = log.told_behind(None);
+        assert_eq!((all.len(), last), (5, Some(Offset(9))));
+        let (some, last) = log.told_behind(Some(Offset(7)));
+        assert_eq!((some.len(), last), (2, Some(Offset(9))));
+        let forgotten = log.forgotten().map(|offset| offset.to_string());
+        let all = [&[Told { offset: "4".to_owned(), text: "4".to_owned() }], &all[..], &some[..]].concat();
+        let trail = Trail { standing: Vec::new(), forgotten, told: all };
+        let there = Log::restored(&trail, Instant::now(), ROOMY).expect("a log");
+        let missed_behind = |offset| missed(&there, Some(offset)).map(|texts| texts.concat());
+        assert_eq!(missed_behind(4), Some("56789".to_owned()), "the one that was forgotten");
+        assert_eq!((missed_behind(7), missed_behind(9)), (Some("89".to_owned()), Some(String::new())));
+        assert_eq!((missed_behind(3), missed(&there, None)), (None, None));
+        let odd = Trail { forgotten: Some("?".to_owned()), ..trail };
+        assert!(Log::restored(&odd, Instant::now(), ROOMY).is_none());
     }
 
     #[test]

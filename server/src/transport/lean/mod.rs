@@ -9,7 +9,8 @@
 //! 4. What a client is told is encoded once for all who read it (`packet.rs`) and queued (`outgoing.rs` and its bounded `outbox.rs`);
 //!    `flusher.rs` writes what has gathered, each connection's with one call.
 //! 5. `heart.rs` pings everybody from clocks that all share (`clock.rs`).
-//! 6. Where a window for it is configured, whose transport breaks off may come back and miss nothing (`recovery.rs`, `log.rs`).
+//! 6. Where a window for it is configured, whose transport breaks off may come back and miss nothing (`recovery.rs`, `log.rs`), to another
+//!    instance too (`elsewhere.rs`).
 //!
 //! Raw WebSocket ([`websocket`]) is the same without polls and without Socket.IO's packets.
 //!
@@ -23,6 +24,7 @@ mod answer;
 mod app;
 mod clock;
 mod ear;
+mod elsewhere;
 mod flusher;
 #[cfg(test)]
 mod fuzz;
@@ -68,7 +70,7 @@ pub use service::LeanService;
 pub(crate) use table::fresh_sid;
 
 use super::{EndReason, EngineRules};
-use crate::{auth::Gate, chat::Core, metrics::Metrics};
+use crate::{auth::Gate, chat::Core, metrics::Metrics, store::away::AwayStore};
 use flusher::Flushers;
 use heart::Heart;
 use outbox::Bounds;
@@ -112,10 +114,10 @@ struct Door {
 }
 
 impl Shared {
-    fn new(rules: EngineRules, above: Above, metrics: Metrics, ping: Packet) -> Self {
+    fn new(rules: EngineRules, above: Above, metrics: Metrics, ping: Packet, away: Option<Arc<dyn AwayStore>>) -> Self {
         Self {
             table: Table::new(&rules),
-            shelf: Shelf::new(&rules),
+            shelf: Shelf::new(&rules, away),
             heart: Arc::new(Heart::new(&rules)),
             rules,
             above,
@@ -178,19 +180,26 @@ impl fmt::Debug for Lean {
 }
 
 impl Lean {
-    /// An engine that hands its connections to the core. Call it inside a tokio runtime.
+    /// An engine that hands its connections to the core, and keeps those whose clients are away for other instances, if somewhere. Call it
+    /// inside a tokio runtime.
     #[must_use]
-    pub fn new(rules: EngineRules, core: Arc<dyn Core>, gate: Gate, metrics: Metrics) -> Self {
-        Self::of(rules, Above::Core(Door { core, gate }), metrics)
+    pub fn new(
+        rules: EngineRules,
+        core: Arc<dyn Core>,
+        gate: Gate,
+        metrics: Metrics,
+        away: Option<Arc<dyn AwayStore>>,
+    ) -> Self {
+        Self::of(rules, Above::Core(Door { core, gate }), metrics, away)
     }
 
     /// An engine that hands its sessions to an application. Call it inside a tokio runtime.
     pub(crate) fn of_application(rules: EngineRules, application: Arc<dyn Application>, metrics: Metrics) -> Self {
-        Self::of(rules, Above::Application(application), metrics)
+        Self::of(rules, Above::Application(application), metrics, None)
     }
 
-    fn of(rules: EngineRules, above: Above, metrics: Metrics) -> Self {
-        Self::start(Shared::new(rules, above, metrics, Packet::of("2")))
+    fn of(rules: EngineRules, above: Above, metrics: Metrics, away: Option<Arc<dyn AwayStore>>) -> Self {
+        Self::start(Shared::new(rules, above, metrics, Packet::of("2"), away))
     }
 
     fn start(shared: Shared) -> Self {

@@ -16,9 +16,13 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use super::{
+    elsewhere::Elsewhere,
     life,
     line::Line,
     log::{Bounds, Log, Offset},
@@ -26,10 +30,18 @@ use super::{
     session::Session,
 };
 use crate::{
-    store::DeviceId,
+    chat::Connection,
+    store::{
+        DeviceId, Position,
+        away::{Away, AwayStore, Trail},
+    },
     transport::{CannotTake, EngineRules, Frame, Sink},
 };
-use chatwright_protocol::vocabulary::UserId;
+use chatwright_protocol::vocabulary::{RoomId, UserId};
+
+/// Rooms of which a connection's standing is known for other instances, those that it has left among them; one that enters more is not kept
+/// for them.
+const PLACES_MAX: usize = 1024;
 
 /// Those who may come back.
 #[derive(Debug)]
@@ -38,6 +50,8 @@ pub(super) struct Shelf {
     connections_max: usize,
     bytes_max: usize,
     waiting: Mutex<HashMap<String, Waiting>>,
+    /// Where connections are kept for other instances, if they are.
+    elsewhere: Option<Arc<dyn AwayStore>>,
 }
 
 /// A connection without a client.
@@ -56,15 +70,20 @@ impl fmt::Debug for Waiting {
 
 impl Shelf {
     /// `None`: nobody may come back.
-    pub(super) fn new(rules: &EngineRules) -> Option<Arc<Self>> {
+    pub(super) fn new(rules: &EngineRules, elsewhere: Option<Arc<dyn AwayStore>>) -> Option<Arc<Self>> {
         (!rules.recovery_window.is_zero()).then(|| {
             Arc::new(Self {
                 window: rules.recovery_window,
                 connections_max: rules.recovery_connections_max,
                 bytes_max: rules.recovery_bytes_max,
                 waiting: Mutex::default(),
+                elsewhere,
             })
         })
+    }
+
+    pub(super) fn elsewhere(&self) -> Option<&Arc<dyn AwayStore>> {
+        self.elsewhere.as_ref()
     }
 
     fn bounds(&self) -> Bounds {
@@ -110,6 +129,7 @@ pub(super) struct Return {
     shelf: Arc<Shelf>,
     user: Option<UserId>,
     pub(super) voice: Arc<Voice>,
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Return {
@@ -120,14 +140,41 @@ impl Return {
         session: &Arc<Session>,
         entry: u32,
     ) -> Self {
-        let state = State { at: Some((Arc::clone(session), entry)), log: Log::default() };
-        let pid = super::table::fresh_sid();
-        let voice = Arc::new(Voice { id, pid, bounds: shelf.bounds(), state: Mutex::new(state) });
-        Self { shelf: Arc::clone(shelf), user, voice }
+        let state = State { at: Some((Arc::clone(session), entry)), log: Log::default(), places: Some(HashMap::new()) };
+        Self::with(shelf, id, super::table::fresh_sid(), user, state)
+    }
+
+    /// That of a connection that was kept elsewhere, and what it missed behind this offset. `None` if nobody knows that any more.
+    pub(super) fn restored(
+        shelf: &Arc<Shelf>,
+        pid: &str,
+        away: &Away,
+        offset: Option<Offset>,
+        (session, entry): (&Arc<Session>, u32),
+    ) -> Option<(Self, Vec<Packet>)> {
+        let log = Log::restored(&away.trail, Instant::now(), shelf.bounds())?;
+        let missed = log.behind(offset)?.cloned().collect();
+        let places = Some(away.trail.standing.iter().cloned().collect());
+        let state = State { at: Some((Arc::clone(session), entry)), log, places };
+        Some((Self::with(shelf, away.id.clone(), pid.to_owned(), Some(away.user.clone()), state), missed))
+    }
+
+    fn with(shelf: &Arc<Shelf>, id: DeviceId, pid: String, user: Option<UserId>, state: State) -> Self {
+        let (bounds, state, news) = (shelf.bounds(), Mutex::new(state), Notify::new());
+        let voice = Arc::new(Voice { id, pid, bounds, state, is_known_elsewhere: shelf.elsewhere.is_some(), news });
+        let elsewhere = shelf.elsewhere.clone().map(|store| Elsewhere::new(store, shelf.window));
+        Self { shelf: Arc::clone(shelf), user, voice, elsewhere }
+    }
+
+    /// The server stops: its client may come back to another instance.
+    pub(super) async fn leave_behind(&mut self, connection: &Connection) {
+        if let (Some(elsewhere), Some(user)) = (&mut self.elsewhere, &self.user) {
+            elsewhere.leave(&self.voice, user, connection).await;
+        }
     }
 
     /// Waits for the client, for whom a transport has just broken off; `None`: it does not come.
-    pub(super) async fn wait(&self) -> Option<(Line, u32)> {
+    pub(super) async fn wait(&mut self, connection: &Connection) -> Option<(Line, u32)> {
         self.voice.state().at = None;
         let (taker, receiver) = oneshot::channel();
         {
@@ -139,7 +186,22 @@ impl Return {
             all.insert(self.voice.pid.clone(), Waiting { user, voice, taker });
         }
         let mut place = Place { shelf: &self.shelf, pid: &self.voice.pid, receiver };
-        tokio::time::timeout(self.shelf.window, &mut place.receiver).await.ok()?.ok()
+        let taken_elsewhere = async {
+            match (&mut self.elsewhere, &self.user) {
+                (Some(elsewhere), Some(user)) => elsewhere.until_taken(&self.voice, user, connection).await,
+                (None, _) | (_, None) => std::future::pending().await,
+            }
+        };
+        let taken = tokio::select! {
+            taken = &mut place.receiver => taken.ok(),
+            () = taken_elsewhere => None,
+            () = tokio::time::sleep(self.shelf.window) => None,
+        };
+        drop(place);
+        if let (Some(elsewhere), Some(_)) = (&mut self.elsewhere, &taken) {
+            elsewhere.forget(&self.voice);
+        }
+        taken
     }
 }
 
@@ -166,15 +228,40 @@ pub(super) struct Voice {
     pid: String,
     bounds: Bounds,
     state: Mutex<State>,
+    is_known_elsewhere: bool,
+    /// Rung when somebody who is away is told something.
+    pub(super) news: Notify,
 }
 
 struct State {
     /// Where the client is, and as which of that session's visitors.
     at: Option<(Arc<Session>, u32)>,
     log: Log,
+    /// Up to where it was told each room; `None`: too many to know.
+    places: Option<HashMap<RoomId, Position>>,
 }
 
 impl Voice {
+    pub(super) fn pid(&self) -> &str {
+        &self.pid
+    }
+
+    pub(super) fn id(&self) -> &DeviceId {
+        &self.id
+    }
+
+    /// How far it was told behind this offset, with the last offset of that, and how many events the log has. `None` where that is not known of
+    /// all these rooms.
+    pub(super) fn trail(&self, rooms: Vec<RoomId>, behind: Option<Offset>) -> Option<(Trail, Option<Offset>, usize)> {
+        let state = self.state();
+        let places = state.places.as_ref()?;
+        let place = |room: RoomId| places.get(&room).map(|position| (room, *position));
+        let standing = rooms.into_iter().map(place).collect::<Option<_>>()?;
+        let (told, last) = state.log.told_behind(behind);
+        let forgotten = state.log.forgotten().map(|offset| offset.to_string());
+        Some((Trail { standing, forgotten, told }, last, state.log.len()))
+    }
+
     /// The answer to its CONNECT.
     pub(super) fn welcome(&self) -> Packet {
         Packet::of(&format!("40{}", json!({"sid": self.id.as_str(), "pid": self.pid})))
@@ -197,6 +284,19 @@ impl Voice {
     }
 }
 
+impl State {
+    fn note(&mut self, place: Option<&(RoomId, Position)>) {
+        let (Some((room, position)), Some(places)) = (place, &mut self.places) else { return };
+        if let Some(known) = places.get_mut(room) {
+            *known = *position;
+        } else if places.len() < PLACES_MAX {
+            places.insert(room.clone(), *position);
+        } else {
+            self.places = None;
+        }
+    }
+}
+
 impl fmt::Debug for Voice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Voice").field("id", &self.id).finish_non_exhaustive() // the private id is a secret
@@ -208,6 +308,12 @@ impl Sink for Voice {
         let numbered = frame.numbered();
         let mut state = self.state();
         state.log.push(Instant::now(), numbered.clone(), self.bounds);
+        if self.is_known_elsewhere {
+            state.note(frame.place());
+            if state.at.is_none() {
+                self.news.notify_one();
+            }
+        }
         match &state.at {
             Some((session, entry)) => match session.tell(*entry, &numbered.packet) {
                 Ok(()) | Err(CannotTake::Closed) => Ok(()), // its driver sees the end as well, and the log has it

@@ -67,7 +67,7 @@ impl WebSocket {
         let rules = EngineRules { ping_timeout: rules.ping_interval, ..rules };
         let above = Above::Core(Door { core: Arc::clone(&core), gate: gate.clone() });
         let ping = Packet::control(ws::frame(Opcode::Ping, &[]));
-        let lean = Lean::start(Shared::new(rules, above, metrics, ping));
+        let lean = Lean::start(Shared::new(rules, above, metrics, ping, None));
         let endpoint = Arc::new(Endpoint { shared: Arc::clone(&lean.shared), opening, core, gate });
         Self { lean, endpoint }
     }
