@@ -1,4 +1,5 @@
-//! Three instances behind nginx with `ip_hash`, as documented: the shipped configuration, the official client, polling and WebSocket.
+//! Several instances over one Redis: behind nginx with `ip_hash`, as documented, and with clients that move from one to the other. The shipped
+//! configuration, the official client, polling and WebSocket.
 
 use std::{
     fs,
@@ -160,4 +161,42 @@ fn people_on_different_instances_behind_nginx_talk_over_every_transport() {
             .expect("node runs");
         ends_with(&output, 0);
     }
+}
+
+/// Two instances with connection state recovery over one Redis, and the official client that loses one of them, over each transport.
+#[track_caller]
+fn is_recovered_elsewhere(transports: &[&str], is_stopped: bool) {
+    let folder = fixtures().join("clients/js");
+    if !have("redis-server", Path::new(REDIS).exists()) || !have_node(&folder) {
+        return;
+    }
+    let redis = redis();
+    let port = redis.port.to_string();
+    let shared = [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", port.as_str())];
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let config = scratch.path().join("rooms.toml");
+    fs::write(&config, "[clocks]\nrecovery = \"30s\"\n").expect("a scratch file");
+    let arguments = ["--port-base", "0", "--config", config.to_str().expect("UTF-8")];
+    let there = Served::with("rooms", &arguments, &shared);
+    for transport in transports {
+        let here = Served::with("rooms", &arguments, &shared);
+        let mut driver = Command::new("node");
+        driver.arg(folder.join("recovery.js")).args(["--url", &here.url, "--other", &there.url]);
+        driver.args(["--transport", transport, "--timeout", "20000", "--rounds", "2"]);
+        driver.args(["--alice", &token("alice"), "--bob", &token("bob")]);
+        if is_stopped {
+            driver.args(["--stop", &here.process().to_string()]);
+        }
+        ends_with(&driver.output().expect("node runs"), 0);
+    }
+}
+
+#[test]
+fn the_javascript_client_that_moves_between_two_instances_is_recovered() {
+    is_recovered_elsewhere(&["websocket", "polling", "upgrade"], false);
+}
+
+#[test]
+fn the_javascript_client_whose_instance_stops_is_recovered_by_another() {
+    is_recovered_elsewhere(&["websocket", "polling", "upgrade"], true);
 }

@@ -142,6 +142,11 @@ impl Served {
         port.and_then(Result::ok).expect("an address with a port")
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it is, to start another one there.
     pub(crate) fn place(&self) -> Place {
         let mut text = format!("[listen]\nport = {}\n", self.port(None));

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     auth::Identity,
-    store::{Device, DeviceId, InstanceId},
+    store::{Device, DeviceId, InstanceId, Position},
     transport::{CannotTake, EndReason, Frame, Sink},
 };
 
@@ -80,6 +80,11 @@ impl Connection {
             Ok(()) | Err(CannotTake::Closed) => {}
             Err(CannotTake::Full) => self.end(EndReason::SlowConsumer),
         }
+    }
+
+    /// It was told what is in a room up to this position.
+    pub(super) fn knows(&self, room: &RoomId, position: Position) {
+        self.sink.knows(room, position);
     }
 
     /// Asks its driver to end it. The first reason counts.

@@ -34,7 +34,7 @@ impl Frame {
         (dialect.server.encode)(event).map(|packet| Self::from(&packet))
     }
 
-    /// The same, after which a client knows a room up to this position: a message, or the last word on a history.
+    /// The same, after which a client knows a room up to this position: a message.
     #[must_use]
     pub fn placed(mut self, room: &RoomId, position: Position) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {

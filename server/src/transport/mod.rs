@@ -11,6 +11,10 @@ pub mod oxide;
 
 use std::fmt;
 
+use chatwright_protocol::vocabulary::RoomId;
+
+use crate::store::Position;
+
 pub use engine::{Engine, EngineKind, EngineRules, EngineService, UnknownEngine};
 pub use frame::Frame;
 pub use lean::websocket;
@@ -25,6 +29,11 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// [`CannotTake`]: this frame is lost for this connection, so the connection must end (it catches up when it returns).
     fn send(&self, frame: &Frame) -> Result<(), CannotTake>;
+
+    /// The peer was told what is in a room up to this position, in frames that do not say so themselves.
+    fn knows(&self, room: &RoomId, position: Position) {
+        let _ = (room, position); // for those who keep it for another instance
+    }
 
     /// Over what the peer is connected now, e.g. `websocket`, for people who look.
     fn carrier(&self) -> &'static str;

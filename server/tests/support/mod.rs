@@ -7,6 +7,7 @@
 pub mod link;
 pub mod redis;
 pub mod server;
+pub mod visitor;
 
 use std::{net::SocketAddr, time::Duration};
 

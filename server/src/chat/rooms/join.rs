@@ -48,11 +48,9 @@ impl Hub {
             Event::History { room: room.clone(), messages },
             Event::Members { room: room.clone(), users: users.into_iter().map(Member::nameless).collect() },
         ];
-        let mut frames: Vec<Frame> = answers.iter().filter_map(|event| Frame::of(self.rules.dialect, event)).collect();
-        if let Some(last) = frames.pop() {
-            frames.push(last.placed(&room, history.latest));
-        }
+        let frames: Vec<Frame> = answers.iter().filter_map(|event| Frame::of(self.rules.dialect, event)).collect();
         let next = cell.state().finish_joining(connection.id(), &history, &frames);
+        connection.knows(&room, history.latest);
         self.follow_up(&cell, next);
         Ok(Confirmation::Joined)
     }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a connection stays that another instance has taken: until its user is in his rooms there, so that nobody sees him leave.
-const HANDOVER: Duration = Duration::from_secs(3);
+const HANDOVER: Duration = Duration::from_secs(1);
 
 /// Characters of a private id that are looked for; ours have 22.
 const PRIVATE_ID_MAX: usize = 64;

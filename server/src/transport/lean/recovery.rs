@@ -285,12 +285,12 @@ impl Voice {
 }
 
 impl State {
-    fn note(&mut self, place: Option<&(RoomId, Position)>) {
-        let (Some((room, position)), Some(places)) = (place, &mut self.places) else { return };
+    fn note(&mut self, room: &RoomId, position: Position) {
+        let Some(places) = &mut self.places else { return };
         if let Some(known) = places.get_mut(room) {
-            *known = *position;
+            *known = position.max(*known);
         } else if places.len() < PLACES_MAX {
-            places.insert(room.clone(), *position);
+            places.insert(room.clone(), position);
         } else {
             self.places = None;
         }
@@ -309,7 +309,9 @@ impl Sink for Voice {
         let mut state = self.state();
         state.log.push(Instant::now(), numbered.clone(), self.bounds);
         if self.is_known_elsewhere {
-            state.note(frame.place());
+            if let Some((room, position)) = frame.place() {
+                state.note(room, *position);
+            }
             if state.at.is_none() {
                 self.news.notify_one();
             }
@@ -320,6 +322,12 @@ impl Sink for Voice {
                 Err(CannotTake::Full) => Err(CannotTake::Full),
             },
             None => Ok(()),
+        }
+    }
+
+    fn knows(&self, room: &RoomId, position: Position) {
+        if self.is_known_elsewhere {
+            self.state().note(room, position);
         }
     }
 
