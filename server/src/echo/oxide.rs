@@ -11,7 +11,7 @@ use chatwright_protocol::socket_io::Arg;
 use futures_util::{FutureExt as _, StreamExt};
 use serde_json::{Map, Value as Json, json};
 use socketioxide::{
-    AckError, ParserConfig, SocketIo, TransportType,
+    AckError, SocketIo,
     adapter::LocalAdapter,
     extract::{AckSender, SocketRef, TryData},
     handler::{ConnectHandler as _, FromMessage, FromMessageParts},
@@ -27,7 +27,10 @@ use super::{
     hub::lock,
     values::{Args, Everything},
 };
-use crate::transport::{EngineRules, oxide::Elsewhere};
+use crate::transport::{
+    EngineRules,
+    oxide::{self, Elsewhere},
+};
 
 /// Namespaces beside the dynamic ones, which the library finds by pattern.
 const NAMESPACES: [&str; 6] = ["/", "/custom", "/slow", "/greeting", "/guarded", "/refused"];
@@ -55,21 +58,7 @@ pub(super) struct Echo {
 
 impl Echo {
     pub(super) fn new(path: &'static str, rules: EngineRules) -> Self {
-        let builder = SocketIo::builder();
-        let builder = if rules.offers_websocket { builder } else { builder.transports([TransportType::Polling]) };
-        let (service, io) = builder
-            .req_path(path)
-            .ping_interval(rules.ping_interval)
-            .ping_timeout(rules.ping_timeout)
-            .connect_timeout(rules.connect_timeout)
-            .upgrade_timeout(rules.upgrade_timeout)
-            .max_payload(rules.packet_bytes_max as u64)
-            .ws_max_message_size(rules.packet_bytes_max)
-            .ws_max_frame_size(rules.packet_bytes_max)
-            .max_buffer_size(rules.frames_waiting_max)
-            .ack_timeout(PATIENCE_MAX)
-            .with_parser(ParserConfig::common().max_incoming_binaries(rules.attachments_max))
-            .build_with_inner_svc(Elsewhere);
+        let (service, io) = oxide::builder(path, &rules).ack_timeout(PATIENCE_MAX).build_with_inner_svc(Elsewhere);
         // One queue for all, because one client's events are in order over all of its namespaces.
         let (line, waiting) = mpsc::channel(WAITING_MAX);
         let let_in = move |socket: SocketRef, io: SocketIo, auth: TryData<Json>| let_in(line.clone(), socket, io, auth);

@@ -12,7 +12,7 @@ mod session;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler as _};
+use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder, TransportType, handler::ConnectHandler as _};
 
 pub(crate) use service::Elsewhere;
 pub use service::OxideService;
@@ -27,6 +27,27 @@ const NAMESPACE: &str = "/";
 
 /// Sockets are closed one after the other by the engine; a peer that does not read must not hold up the others for longer than this.
 const ENGINE_CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// The library's engine at `path` (without a final slash), bounded by our rules.
+pub(crate) fn builder(path: &'static str, rules: &EngineRules) -> SocketIoBuilder {
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(rules.attachments_max)
+        .max_incoming_binary_buf_size(rules.packet_bytes_max)
+        .packet_completion_timeout(rules.connect_timeout);
+    // Engine limits by builder methods only: those inside `with_config` are overwritten at build.
+    let builder = SocketIo::builder()
+        .req_path(path)
+        .ping_interval(rules.ping_interval)
+        .ping_timeout(rules.ping_timeout)
+        .connect_timeout(rules.connect_timeout)
+        .upgrade_timeout(rules.upgrade_timeout)
+        .max_payload(rules.packet_bytes_max as u64)
+        .ws_max_message_size(rules.packet_bytes_max)
+        .ws_max_frame_size(rules.packet_bytes_max)
+        .max_buffer_size(rules.frames_waiting_max)
+        .with_parser(parser);
+    if rules.offers_websocket { builder } else { builder.transports([TransportType::Polling]) }
+}
 
 /// The engine at work.
 #[derive(Clone)]
@@ -45,23 +66,7 @@ impl Oxide {
     /// An engine that serves `path` (without a final slash) and hands its connections to the core.
     #[must_use]
     pub fn new(path: &'static str, rules: EngineRules, core: Arc<dyn Core>, gate: Gate, metrics: Metrics) -> Self {
-        let parser = ParserConfig::common()
-            .max_incoming_binaries(rules.attachments_max)
-            .max_incoming_binary_buf_size(rules.packet_bytes_max)
-            .packet_completion_timeout(rules.connect_timeout);
-        // Engine limits by builder methods only: those inside `with_config` are overwritten at build.
-        let (service, io) = SocketIo::builder()
-            .req_path(path)
-            .ping_interval(rules.ping_interval)
-            .ping_timeout(rules.ping_timeout)
-            .connect_timeout(rules.connect_timeout)
-            .upgrade_timeout(rules.upgrade_timeout)
-            .max_payload(rules.packet_bytes_max as u64)
-            .ws_max_message_size(rules.packet_bytes_max)
-            .ws_max_frame_size(rules.packet_bytes_max)
-            .max_buffer_size(rules.frames_waiting_max)
-            .with_parser(parser)
-            .build_with_inner_svc(Elsewhere);
+        let (service, io) = builder(path, &rules).build_with_inner_svc(Elsewhere);
         let sessions = Sessions::new(path, rules, service.clone());
         let at_door = Arc::new(Door { core, gate, metrics, rules, sessions: Arc::clone(&sessions) });
         let handler = handshake::entered.with(move |socket, auth| at_door.let_in(socket, auth));
