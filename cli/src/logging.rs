@@ -25,7 +25,8 @@ pub(crate) fn start_server(global: &Global, level: Option<LogLevel>, json: bool)
 }
 
 fn louder(global: &Global) -> &'static str {
-    if global.verbose == 1 { "info,chatwright=debug" } else { "debug" }
+    // These tell of each connection, and of each attempt to make one.
+    if global.verbose == 1 { "info,chatwright=debug,lapin=warn,rskafka=warn" } else { "debug" }
 }
 
 fn with(global: &Global, default: &str, json: bool) {

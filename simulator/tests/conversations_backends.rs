@@ -25,6 +25,7 @@ use rskafka::client::{ClientBuilder, partition::UnknownTopicHandling};
 use sqlx::{Connection, PgConnection};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+const LEASE: Duration = Duration::from_secs(5);
 /// How long something may take that has no bound of its own, on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "chat-events";
@@ -277,7 +278,7 @@ fn url(backends: &Backends) -> String {
 }
 
 fn store(backends: &Backends) -> PostgresConversations {
-    PostgresConversations::new(PostgresLink::new(&Secret::new(url(backends)), TIMEOUT).expect("a link"))
+    PostgresConversations::new(PostgresLink::new(&Secret::new(url(backends)), TIMEOUT).expect("a link"), LEASE)
 }
 
 fn sink(backends: &Backends) -> impl EventSink + use<> {

@@ -1,20 +1,24 @@
 //! A target in each of its configurations: a later one plays what the earlier ones cannot, beside them.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use chatwright_conformance::{
     case::Case,
     outcome::{RunReport, Verdict},
     replay,
     report::filter_of,
-    run::{RunConfig, RunError, run as judge, unplayable},
+    run::{Part, RunConfig, RunError, apart, run as judge, unplayable},
     suite::Suite,
+    target::Target,
 };
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use tokio::sync::{oneshot, watch};
 use tracing::info;
 
-use super::sources::{Running, Sources};
+use super::sources::{Running, Source, Sources};
 use crate::{exit::UseError, progress};
 
 /// What is judged, and by what.
@@ -52,17 +56,54 @@ impl Judged<'_> {
     /// Judges the target in each configuration. What one cannot play is known as soon as it is there, so the next one begins with it then.
     pub(super) async fn in_each_configuration(&self, config: RunConfig) -> Result<RunReport, UseError> {
         let began = Instant::now();
+        let apart = self.apart(&config)?;
+        let (names, are_all) = apart.as_ref().map(|(_, names, are_all)| (names.clone(), *are_all)).unwrap_or_default();
+        let rest = RunConfig { part: Part::Without(names), ..config.clone() };
         let (_, nothing_late) = oneshot::channel();
-        let reports = self.from(0, began, config, nothing_late).await?;
-        let whole = reports.into_iter().reduce(merge).ok_or_else(|| UseError::new("there is nothing to judge"))?;
+        let rest = async {
+            if are_all {
+                self.turns.has_started();
+                return Ok(Vec::new());
+            }
+            self.from(0, (began, None), rest, nothing_late).await
+        };
+        let (apart, reports) = tokio::try_join!(self.judged_apart(apart, config), rest)?;
+        let whole = match (reports.into_iter().reduce(merge), apart) {
+            (Some(mut whole), Some(apart)) => {
+                whole.cases.extend(apart.cases);
+                whole.cases.sort_by(|a, b| a.name.cmp(&b.name));
+                whole
+            }
+            (whole, apart) => whole.or(apart).ok_or_else(|| UseError::new("there is nothing to judge"))?,
+        };
         Ok(RunReport { elapsed: began.elapsed(), ..whole })
+    }
+
+    /// What can be judged before the backends of the first configuration are there, since it stands on none; and whether that is all.
+    fn apart(&self, config: &RunConfig) -> Result<Option<(Target, BTreeSet<String>, bool)>, UseError> {
+        let Some(target) = self.sources.first()?.vacant() else { return Ok(None) };
+        let (names, are_all) = apart(self.suite, config, &target).map_err(told)?;
+        Ok((!names.is_empty()).then_some((target, names, are_all)))
+    }
+
+    async fn judged_apart(
+        &self,
+        apart: Option<(Target, BTreeSet<String>, bool)>,
+        config: RunConfig,
+    ) -> Result<Option<RunReport>, UseError> {
+        let Some((target, _, _)) = apart else { return Ok(None) };
+        let config = RunConfig { part: Part::Apart, ..config };
+        let mut report = judge(self.suite, &config, &target, self.progress).await.map_err(told)?;
+        replay::scripts(self.suite, &config, &target, &mut report).await;
+        target.stop().await;
+        Ok(Some(report))
     }
 
     /// Judges a configuration and those behind it; one report for each that had something to play.
     fn from(
         &self,
         at: usize,
-        began: Instant,
+        (began, started): (Instant, Option<Running>),
         config: RunConfig,
         late: Late,
     ) -> LocalBoxFuture<'_, Result<Vec<RunReport>, UseError>> {
@@ -80,11 +121,17 @@ impl Judged<'_> {
             if at == 0 {
                 self.turns.wait(self.turn).await;
             }
-            let started = source.start(self.sources).await;
+            let starting = async {
+                match started {
+                    Some(running) => Ok((running, None)),
+                    None => self.started(source, self.sources.configurations.get(at + 1), &config).await,
+                }
+            };
+            let started = starting.await;
             if at == 0 {
                 self.turns.has_started();
             }
-            let running = started?;
+            let (running, next) = started?;
             let config = RunConfig { leaves_alone: source.leaves_alone, ..config };
             let name = running.target.name.clone();
             let at_ms = |began: Instant| began.elapsed().as_millis();
@@ -92,7 +139,7 @@ impl Judged<'_> {
             let left: Vec<Case> =
                 unplayable(self.suite, &config, &running.target).map_err(told)?.into_iter().cloned().collect();
             let (tell, told_late) = oneshot::channel();
-            let next = self.from(at + 1, began, of_left_over(&config, left.clone()), told_late);
+            let next = self.from(at + 1, (began, next), of_left_over(&config, left.clone()), told_late);
             let here = async {
                 let mut judged = self.judged(&config, &running, late).await;
                 if let Ok(report) = &mut judged {
@@ -115,6 +162,22 @@ impl Judged<'_> {
             Ok(reports)
         }
         .boxed_local()
+    }
+
+    /// Starts a configuration, and with it the one behind it where that has something to play for sure: what must be played alone.
+    async fn started(
+        &self,
+        source: &Source,
+        next: Option<&Source>,
+        config: &RunConfig,
+    ) -> Result<(Running, Option<Running>), UseError> {
+        match next.filter(|_| source.leaves_alone && config.filter.is_empty() && config.cases.is_none()) {
+            Some(next) => {
+                let (first, next) = tokio::try_join!(source.start(self.sources), next.start(self.sources))?;
+                Ok((first, Some(next)))
+            }
+            None => Ok((source.start(self.sources).await?, None)),
+        }
     }
 
     /// Judges what was meant for this configuration from the beginning, then what others could not play in the end.

@@ -181,6 +181,16 @@ impl Sources {
 }
 
 impl Source {
+    /// The same without anything that runs, where it would have to wait for backends; `None` where it would not, or where nothing can be
+    /// judged so.
+    pub(super) fn vacant(&self) -> Option<Target> {
+        let mut target = Target::vacant(&self.file).filter(|_| !self.file.needs.is_empty())?;
+        if let Some(origin) = self.origin {
+            origin.clone_into(&mut target.origin);
+        }
+        Some(target)
+    }
+
     /// Starts it with whatever it needs.
     pub(super) async fn start(&self, sources: &Sources) -> Result<Running, UseError> {
         let instances = if self.file.needs.is_empty() { 1 } else { sources.instances };

@@ -18,8 +18,9 @@ use crate::{
 /// More rounds than this are a mistake of the case.
 const ROUNDS_MAX: u64 = 100_000;
 
-/// How long `retry` waits before it tries again.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// How long `retry` waits before it tries again: longer each time, since what asks too often slows down what it waits for.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(400);
 
 /// A boxed step, because blocks make steps recursive.
 type Boxed<'p> = Pin<Box<dyn Future<Output = Go> + Send + 'p>>;
@@ -123,11 +124,13 @@ impl<'a> Player<'a> {
             }
             StepAct::Retry { within, steps } => {
                 let until = Instant::now() + self.span(within)?;
+                let mut pause = RETRY_PAUSE_MIN;
                 loop {
                     match self.steps(steps, site).await {
-                        Err(Stop::Failed(_)) if Instant::now() < until => tokio::time::sleep(RETRY_PAUSE).await,
+                        Err(Stop::Failed(_)) if Instant::now() < until => tokio::time::sleep(pause).await,
                         ended => return ended,
                     }
+                    pause = (pause * 3 / 2).min(RETRY_PAUSE_MAX);
                 }
             }
             StepAct::Auth { status, user, delay, actor } => {

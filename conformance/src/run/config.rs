@@ -1,6 +1,6 @@
 //! How a run is done, and why there is none.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::case::{Case, Transport};
 
@@ -28,6 +28,20 @@ pub struct RunConfig {
     /// Another dialect with the same carrier, whose run judges the protocols below: here only the dialect's own cases are
     /// played.
     pub shared_with: Option<String>,
+    /// Which of all that is played.
+    pub part: Part,
+}
+
+/// Which of the cases of a run are played here, where several runs share them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of them.
+    #[default]
+    Whole,
+    /// Those with instances to themselves that stand on no backend of the target: nothing of it has to run for them.
+    Apart,
+    /// All but these, by their names in reports.
+    Without(BTreeSet<String>),
 }
 
 impl Default for RunConfig {
@@ -43,6 +57,7 @@ impl Default for RunConfig {
             cases: None,
             leaves_alone: false,
             shared_with: None,
+            part: Part::Whole,
         }
     }
 }

@@ -80,6 +80,20 @@ const EAR_PORT: &str = "port.ear";
 const MAY_FAIL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Target {
+    /// A target of which nothing runs, for cases that have instances to themselves on no backend; `None` where its file has no recipe for
+    /// these, or something must be set up before.
+    #[must_use]
+    pub fn vacant(file: &TargetFile) -> Option<Self> {
+        file.start.as_ref().filter(|start| start.setup.is_empty())?;
+        let deaths = Deaths::default();
+        let owns = OwnRecipe::of(file, StartOptions::default(), deaths.clone())?;
+        let mut target = launch::assemble(file, Vec::new(), None, (launch::tokens(file, None), None), None);
+        let listeners = file.instances.iter().flat_map(|instance| instance.listeners.keys());
+        target.capabilities.extend(listeners.map(|name| format!("listener={name}")));
+        (target.owns, target.deaths) = (Some(owns), deaths);
+        Some(target)
+    }
+
     /// Whether an instance that a case has to itself verifies who connects; `None`: there can be none.
     pub(crate) fn own_identity(&self) -> Option<Identity> {
         self.owns.as_ref().map(|recipe| recipe.file.identity)

@@ -28,6 +28,7 @@ use crate::store::InstanceId;
 const CHAT: &str = "chat:";
 const READ: &str = ":read";
 const SIGNAL: &str = ":signal";
+const EARLY: &str = ":early";
 const USER_STATUS: &str = "user_status";
 const INCOMING: &str = "incoming_message";
 
@@ -39,6 +40,8 @@ pub const INTEREST: Interest = Interest { named: &[USER_STATUS, INCOMING], begin
 pub enum DirectNotice {
     /// A message was stored.
     Message(Message),
+    /// A message waits for a store that is away. It is told now and has no position yet; [`DirectNotice::Message`] follows when it has.
+    Early(Message),
     /// A message came from the main server, which keeps it; it has no position here.
     Incoming(Message),
     /// A user has read messages.
@@ -137,6 +140,10 @@ pub fn said(notice: &DirectNotice, origin: &InstanceId) -> (String, String) {
             let what = MessageJson::from(message);
             text(format!("{CHAT}{}", message.room), serde_json::to_string(&Said { what, origin }))
         }
+        DirectNotice::Early(message) => {
+            let what = MessageJson::from(message);
+            text(format!("{CHAT}{}{EARLY}", message.room), serde_json::to_string(&Said { what, origin }))
+        }
         DirectNotice::Incoming(message) => {
             text(INCOMING.to_owned(), serde_json::to_string(&Said { what: MessageJson::from(message), origin }))
         }
@@ -192,6 +199,9 @@ pub fn understood(channel: &str, text: &str, now_ms: u64) -> Result<(DirectNotic
         return Ok((notice, instance(origin)));
     }
     let Said { what, origin }: Said<MessageJson> = read(text)?;
+    if place.ends_with(EARLY) {
+        return Ok((DirectNotice::Early(what.into()), instance(origin)));
+    }
     Ok((DirectNotice::Message(what.into()), instance(origin)))
 }
 

@@ -20,6 +20,9 @@ use super::{EventSink, MessageSent, NotTaken};
 /// Of a topic that we make: as many partitions and copies as the cluster's administrator chose for new ones.
 const BROKERS_DEFAULT: i16 = -1;
 
+/// What is sent in one go: below the megabyte that a broker takes by default, whatever the records' own overhead.
+const BATCH_BYTES_MAX: usize = 500_000;
+
 /// Publishes to one topic.
 pub struct KafkaEvents {
     brokers: Vec<String>,
@@ -78,25 +81,69 @@ impl KafkaEvents {
             .map(|topic| topic.partitions.into_iter().collect()))
     }
 
-    async fn publish(&self, partitions: &[PartitionClient], event: &MessageSent) -> Result<(), String> {
-        let key = event.room.as_str().as_bytes();
-        let partition = partition_of(key, partitions.len()).and_then(|index| partitions.get(index));
-        let partition = partition.ok_or_else(|| format!("the topic {} has no partition yet", self.topic))?;
-        let record = Record {
-            key: Some(key.to_vec()),
+    fn record(&self, event: &MessageSent) -> Record {
+        Record {
+            key: Some(event.room.as_str().as_bytes().to_vec()),
             value: Some((self.to_json)(event).into_bytes()),
             headers: BTreeMap::new(),
             timestamp: instant(event.sent_at_ms),
-        };
-        let produced = partition.produce(vec![record], Compression::NoCompression).await;
-        produced.map(|_| ()).map_err(|problem| problem.to_string())
+        }
     }
+
+    /// Publishes records of one partition, of so many.
+    async fn publish(&self, records: Vec<Record>, (index, of): (Option<usize>, usize)) -> Result<(), NotTaken> {
+        let publish = async |partitions: &[PartitionClient]| {
+            let partition = index.filter(|_| partitions.len() == of).and_then(|index| partitions.get(index));
+            let partition = partition.ok_or_else(|| format!("the topic {} has no such partition", self.topic))?;
+            let produced = partition.produce(records, Compression::NoCompression).await;
+            produced.map(|_| ()).map_err(|problem| problem.to_string())
+        };
+        self.at_topic(publish).await
+    }
+
+    /// Publishes partition by partition, in as few batches as it fits in, up to the first that is not taken.
+    async fn publish_all(&self, events: &[&MessageSent], taken: &mut [bool]) -> Result<(), NotTaken> {
+        let partitions = self.at_topic(async |partitions| Ok(partitions.len())).await?;
+        let mut records: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (place, event) in events.iter().enumerate() {
+            let partition = partition_of(event.room.as_str().as_bytes(), partitions);
+            records.entry(partition).or_default().push((place, self.record(event)));
+        }
+        for (partition, records) in records {
+            for batch in batches(records) {
+                let (places, records): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+                self.publish(records, (partition, partitions)).await?;
+                places.into_iter().for_each(|place| taken[place] = true);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Records in the same order, as many together as may be sent at once; a larger one alone.
+fn batches(records: Vec<(usize, Record)>) -> Vec<Vec<(usize, Record)>> {
+    let mut batches: Vec<Vec<_>> = Vec::new();
+    let mut bytes = 0;
+    for (place, record) in records {
+        let size = record.approximate_size();
+        match batches.last_mut() {
+            Some(batch) if bytes + size <= BATCH_BYTES_MAX => {
+                bytes += size;
+                batch.push((place, record));
+            }
+            Some(_) | None => {
+                bytes = size;
+                batches.push(vec![(place, record)]);
+            }
+        }
+    }
+    batches
 }
 
 impl KafkaEvents {
     /// Does something with the open topic, opening it first, within the time limit. What fails is opened anew the next time: a broker that
     /// came back may have other partitions elsewhere.
-    async fn at_topic(&self, act: impl AsyncFnOnce(&[PartitionClient]) -> Result<(), String>) -> Result<(), NotTaken> {
+    async fn at_topic<T>(&self, act: impl AsyncFnOnce(&[PartitionClient]) -> Result<T, String>) -> Result<T, NotTaken> {
         // One after the other: the order of a room's events must stay.
         let mut open = self.open.lock().await;
         let acting = async {
@@ -116,7 +163,15 @@ impl KafkaEvents {
 
 impl EventSink for KafkaEvents {
     fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>> {
-        Box::pin(self.at_topic(async move |partitions| self.publish(partitions, event).await))
+        Box::pin(async move { self.publish_all(&[event], &mut [false]).await })
+    }
+
+    fn offer_all<'a>(&'a self, events: &'a [&'a MessageSent]) -> BoxFuture<'a, Vec<Result<(), NotTaken>>> {
+        Box::pin(async move {
+            let mut taken = vec![false; events.len()];
+            let all = self.publish_all(events, &mut taken).await;
+            taken.into_iter().map(|taken| if taken { Ok(()) } else { all.clone() }).collect()
+        })
     }
 
     /// Opens the topic, and makes it if it is not there: whoever waits for its first event finds it.
@@ -184,6 +239,21 @@ mod tests {
         for (key, hash) in pairs {
             assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
         }
+    }
+
+    #[test]
+    fn what_is_sent_at_once_has_a_bound_and_stays_in_order() {
+        let record = |bytes| Record {
+            key: None,
+            value: Some(vec![0; bytes]),
+            headers: BTreeMap::new(),
+            timestamp: DateTime::UNIX_EPOCH,
+        };
+        let sizes = [100, 300_000, 300_000, 600_000, 100];
+        let records = sizes.into_iter().map(record).enumerate().collect();
+        let places: Vec<Vec<usize>> =
+            batches(records).into_iter().map(|batch| batch.into_iter().map(|(place, _)| place).collect()).collect();
+        assert_eq!(places, [vec![0, 1], vec![2], vec![3], vec![4]]);
     }
 
     #[test]

@@ -80,6 +80,21 @@ pub trait EventSink: Send + Sync {
     /// Takes over one event.
     fn offer<'a>(&'a self, event: &'a MessageSent) -> BoxFuture<'a, Result<(), NotTaken>>;
 
+    /// Takes over several, and says of each whether it is taken. Of one room none is taken behind one that is not.
+    fn offer_all<'a>(&'a self, events: &'a [&'a MessageSent]) -> BoxFuture<'a, Vec<Result<(), NotTaken>>> {
+        Box::pin(async move {
+            let mut offered = Vec::with_capacity(events.len());
+            for event in events {
+                let taken = match offered.last() {
+                    Some(Err(problem)) => Err(NotTaken::clone(problem)),
+                    Some(Ok(())) | None => self.offer(event).await,
+                };
+                offered.push(taken);
+            }
+            offered
+        })
+    }
+
     /// Whether it would take an event now. Who cannot tell without one says yes.
     fn ping(&self) -> BoxFuture<'_, Result<(), NotTaken>> {
         Box::pin(std::future::ready(Ok(())))

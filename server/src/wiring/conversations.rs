@@ -90,7 +90,8 @@ fn store(config: &Config, shared: &Shared) -> Result<Arc<dyn ConversationStore>,
     if config.redis.is_none() {
         tracing::warn!("PostgreSQL without Redis: this instance must be the only one");
     }
-    Ok(Arc::new(PostgresConversations::new(PostgresLink::new(url, config.clocks.backend_timeout)?)))
+    let link = PostgresLink::new(url, config.clocks.backend_timeout)?;
+    Ok(Arc::new(PostgresConversations::new(link, config.clocks.lease)))
 }
 
 async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {

@@ -80,20 +80,14 @@ impl Hub {
         *known = problem;
     }
 
-    /// The places of the events that the sink took, up to the first that it did not take: order counts.
+    /// The places of the events that the sink took; the others are offered again, in the same order.
     async fn offer_events(&self, waiting: &[WaitingEvent]) -> Vec<u64> {
-        let mut told = Vec::with_capacity(waiting.len());
-        for WaitingEvent { place, event } in waiting {
-            if let Some(sink) = &self.ports.events {
-                let offered = sink.offer(event).await;
-                self.judge_the_sink(&offered);
-                if offered.is_err() {
-                    break;
-                }
-                self.metrics.event_published();
-            }
-            told.push(*place);
-        }
-        told
+        let Some(sink) = &self.ports.events else { return waiting.iter().map(|waiting| waiting.place).collect() };
+        let events: Vec<_> = waiting.iter().map(|waiting| &waiting.event).collect();
+        let offered = sink.offer_all(&events).await;
+        let refused = offered.iter().find_map(|taken| taken.as_ref().err());
+        self.judge_the_sink(&refused.map_or(Ok(()), |problem| Err(problem.clone())));
+        let taken = waiting.iter().zip(&offered).filter(|(_, taken)| taken.is_ok());
+        taken.inspect(|_| self.metrics.event_published()).map(|(waiting, _)| waiting.place).collect()
     }
 }

@@ -45,6 +45,7 @@ impl Hub {
     fn hear(self: &Arc<Self>, notice: DirectNotice) {
         match notice {
             DirectNotice::Message(message) if message.sequence == 0 => self.deliver_as_it_is(message),
+            DirectNotice::Early(message) => self.floor().tell_early(message),
             DirectNotice::Incoming(message) => self.deliver_as_it_is(message),
             DirectNotice::Message(message) => self.offer(Due { message, except: None }),
             DirectNotice::Read { conversation, reader, messages, read_at_ms } => {

@@ -87,10 +87,12 @@ impl Hub {
         self.offer(due);
     }
 
-    /// The store is away: tells the message to its receiver, if he is here, and remembers it. Its sender hears `message_sent` when it is stored.
+    /// The store is away: tells the message to its receiver, wherever he is, and remembers it. Its sender hears `message_sent` when it is stored.
     fn take_on(&self, draft: DirectDraft) -> Confirmation {
         self.backlog.push(draft.clone());
-        self.floor().tell_early(draft.placed(0));
+        let early = draft.placed(0);
+        self.publish(&DirectNotice::Early(early.clone()));
+        self.floor().tell_early(early);
         Confirmation::Pending
     }
 

@@ -1,6 +1,7 @@
 //! One MongoDB as the adapters use it: address, time limits, what a confirmed write means.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
@@ -38,7 +39,12 @@ pub struct MongoLink {
     database: Database,
     timeout: Duration,
     silent_until: Arc<Mutex<Option<Instant>>>,
+    /// The last position that was taken, as far as is known here, by what it counts.
+    positions: Arc<Mutex<HashMap<String, u64>>>,
 }
+
+/// Positions that are remembered. Beyond it all are forgotten, and each is looked up once more.
+const POSITIONS_MAX: usize = 10_000;
 
 impl fmt::Debug for MongoLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,7 +71,7 @@ impl MongoLink {
         options.read_concern.get_or_insert_with(ReadConcern::majority);
         let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
         let client = Client::with_options(options).map_err(|problem| BadMongo(problem.kind.to_string()))?;
-        Ok(Self { database: client.database(&name), timeout, silent_until: Arc::default() })
+        Ok(Self { database: client.database(&name), timeout, silent_until: Arc::default(), positions: Arc::default() })
     }
 
     pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
@@ -94,6 +100,23 @@ impl MongoLink {
         }
     }
 
+    /// The last position of something that this link knows to be taken.
+    pub(super) fn position(&self, of: &str) -> Option<u64> {
+        self.positions().get(of).copied()
+    }
+
+    pub(super) fn remember_position(&self, of: String, position: u64) {
+        let mut positions = self.positions();
+        if positions.len() >= POSITIONS_MAX {
+            positions.clear();
+        }
+        positions.insert(of, position);
+    }
+
+    fn positions(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.positions.lock().expect("no code panics while it holds the positions")
+    }
+
     async fn attempt<T>(
         &self,
         answer: impl IntoFuture<Output = Result<T, Error>>,
@@ -109,6 +132,7 @@ impl MongoLink {
         };
         if unreachable {
             *self.silent_until() = Some(Instant::now() + SILENCE);
+            self.positions().clear(); // it may have lost what they count
         }
         answer.map_err(|_| StoreError::Unavailable("no answer from MongoDB in time".to_owned()))
     }

@@ -25,19 +25,31 @@ pub(super) async fn insert_next(
     scope: Document,
     mut document: Document,
 ) -> Result<u64, StoreError> {
-    let newest = link.bounded(collection.find_one(scope).sort(doc! { "sequence": -1 })).await?;
-    let newest = newest.as_ref().map_or(Ok(0), |newest| natural(newest, "sequence"))?;
+    let counted = format!("{}/{scope}", collection.name());
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    for sequence in newest + 1..=newest + TRIES_MAX {
-        document.insert("sequence", bigint(sequence));
+    // Whoever wrote last here knows where the next one stands, unless others write too.
+    let mut known = link.position(&counted);
+    let mut newest = match known {
+        Some(position) => position,
+        None => newest_of(link, collection, &scope).await?,
+    };
+    for _ in 0..TRIES_MAX {
+        document.insert("sequence", bigint(newest + 1));
         if link.unless_taken(collection.insert_one(&document)).await?.is_some() {
-            return Ok(sequence);
+            link.remember_position(counted, newest + 1);
+            return Ok(newest + 1);
         }
         if let Some(there) = link.bounded(collection.find_one(doc! { "_id": &id })).await? {
             return natural(&there, "sequence");
         }
+        newest = if known.take().is_some() { newest_of(link, collection, &scope).await? } else { newest + 1 };
     }
     Err(StoreError::Unavailable("too many write to the same conversation".to_owned()))
+}
+
+async fn newest_of(link: &MongoLink, collection: &Collection<Document>, scope: &Document) -> Result<u64, StoreError> {
+    let newest = link.bounded(collection.find_one(scope.clone()).sort(doc! { "sequence": -1 })).await?;
+    newest.as_ref().map_or(Ok(0), |newest| natural(newest, "sequence"))
 }
 
 /// An id as MongoDB's own services write it: an object id where it is one, else the text. Only lower case: two texts never become one id.

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// For how long an instance alone hands out events after it last asked; another goes on afterwards.
-const LEASE: Duration = Duration::from_secs(5);
+/// For how long at most an instance alone hands out events after it last asked; another goes on afterwards.
+const LEASE_MAX: Duration = Duration::from_secs(5);
 
 /// The columns of a message, and where they stand; behind it come a condition, an order and a limit.
 macro_rules! select_messages {
@@ -49,13 +49,14 @@ macro_rules! instant {
 pub struct PostgresConversations {
     link: PostgresLink,
     instance: InstanceId,
+    lease: Duration,
 }
 
 impl PostgresConversations {
-    /// A store over this link.
+    /// A store over this link; an instance that is silent for `lease` counts as gone.
     #[must_use]
-    pub fn new(link: PostgresLink) -> Self {
-        Self { link, instance: InstanceId::fresh() }
+    pub fn new(link: PostgresLink, lease: Duration) -> Self {
+        Self { link, instance: InstanceId::fresh(), lease: lease.min(LEASE_MAX) }
     }
 }
 
@@ -146,7 +147,7 @@ impl ConversationStore for PostgresConversations {
 
     fn waiting_events(&self, limit: usize) -> StoreFuture<'_, Vec<WaitingEvent>> {
         Box::pin(self.link.ask(async move |pool| {
-            if !holds_the_outbox(pool, &self.instance).await? {
+            if !holds_the_outbox(pool, &self.instance, self.lease).await? {
                 return Ok(Vec::new());
             }
             let rows = sqlx::query(
@@ -268,13 +269,13 @@ async fn append(connection: &mut PgConnection, letter: &Letter, conversation: St
 }
 
 /// Takes or renews the lease of the outbox; `false` while another instance's lives.
-async fn holds_the_outbox(pool: &sqlx::PgPool, instance: &InstanceId) -> Result<bool, sqlx::Error> {
+async fn holds_the_outbox(pool: &sqlx::PgPool, instance: &InstanceId, lease: Duration) -> Result<bool, sqlx::Error> {
     let taken = sqlx::query(
         "INSERT INTO chatwright.lease AS l (name, holder, until) VALUES ('outbox', $1, now() + $2 * interval '1 millisecond') \
          ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until \
          WHERE l.holder = excluded.holder OR l.until < now()",
     );
-    let lease_ms = bigint(u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX));
+    let lease_ms = bigint(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
     Ok(taken.bind(instance.as_str()).bind(lease_ms).execute(pool).await?.rows_affected() == 1)
 }
 
