@@ -2,6 +2,7 @@
 
 mod adapted;
 mod commands;
+mod crowds;
 mod dialects;
 mod interop;
 mod pages;

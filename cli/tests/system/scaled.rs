@@ -3,14 +3,14 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::Read as _,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use crate::support::{Served, ends_with, fixtures, have, have_node, token};
+use crate::support::{Served, ends_with, fixtures, have, have_node, pause, token};
 
 const NGINX: &str = "/usr/sbin/nginx";
 const REDIS: &str = "/usr/bin/redis-server";
@@ -18,12 +18,6 @@ const REDIS: &str = "/usr/bin/redis-server";
 const START_MAX: Duration = Duration::from_secs(60);
 /// `ip_hash` looks at three octets: people from these networks meet different instances.
 const NETWORKS: std::ops::RangeInclusive<u8> = 1..=9;
-
-/// Between two looks at what another process does.
-#[expect(clippy::disallowed_methods, reason = "these tests have no runtime that it could block")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(20));
-}
 
 /// A child that is ended when dropped, and its folder with it.
 struct Running {
@@ -91,17 +85,6 @@ fn nginx(instances: &[Served]) -> Running {
     })
 }
 
-/// The number of chat connections that an instance has now, as its `/health` says.
-fn connections(instance: &Served) -> u64 {
-    let mut stream = TcpStream::connect(("127.0.0.1", instance.port(None))).expect("it listens");
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    let health: serde_json::Value = serde_json::from_str(body).expect("JSON");
-    health["connections"].as_u64().expect("a number")
-}
-
 /// Two networks whose people meet different instances: found by asking, because the hash is nginx's own.
 fn two_networks(balancer: &Running, instances: &[Served]) -> [String; 2] {
     let folder = fixtures().join("clients/js");
@@ -121,11 +104,11 @@ fn two_networks(balancer: &Running, instances: &[Served]) -> [String; 2] {
             .expect("node runs");
         let mut said = [0; 9];
         client.stdout.take().expect("piped").read_exact(&mut said).expect("it connects");
-        let met = instances.iter().position(|instance| connections(instance) > 0).expect("it met one");
+        let met = instances.iter().position(|instance| instance.connections() > 0).expect("it met one");
         drop(client.stdin.take());
         client.wait().expect("it ends");
         let started = Instant::now();
-        while connections(&instances[met]) > 0 {
+        while instances[met].connections() > 0 {
             assert!(started.elapsed() < START_MAX, "a client that went is gone");
             pause();
         }

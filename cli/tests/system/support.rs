@@ -1,10 +1,12 @@
 //! What tests of the whole system share: the binary, a running server, and honesty about what is missing.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 /// The secret of servers started here.
@@ -83,6 +85,12 @@ fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
+/// Between two looks at what another process does.
+#[expect(clippy::disallowed_methods, reason = "these tests have no runtime that it could block")]
+pub(crate) fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
 /// A running reference server, ended when dropped.
 pub(crate) struct Served {
     child: Child,
@@ -145,6 +153,17 @@ impl Served {
     /// The number of its process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The number of chat connections that it has now, as its `/health` says.
+    pub(crate) fn connections(&self) -> u64 {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port(None))).expect("it listens");
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        let health: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        health["connections"].as_u64().expect("a number")
     }
 
     /// Where it is, to start another one there.

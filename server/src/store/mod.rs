@@ -1,6 +1,7 @@
-//! The port `store`: what outlives a connection. Messages and rooms ([`MessageStore`]), who is where ([`RosterStore`]).
+//! The port `store`: what outlives a connection. Messages and rooms ([`MessageStore`]), who is where ([`RosterStore`]), whose client may come back
+//! to another instance ([`away`]).
 //!
-//! Two traits, because a deployment may keep them in different places (messages in a document store behind a cache, the roster
+//! Several traits, because a deployment may keep them in different places (messages in a document store behind a cache, the roster
 //! only where keys expire). One folder or file per technology.
 
 pub mod archive;

@@ -61,6 +61,7 @@ impl Talk {
     /// A text packet.
     pub(super) fn text(&mut self, text: &str) -> Step {
         match FromClient::read(text) {
+            Ok(FromClient::Text(text)) if counts_none(text) => Step::Broken("a binary packet without attachments"),
             Ok(FromClient::Text(text)) => match self.decoder.text(text) {
                 Ok(Some(packet)) => self.packet(packet),
                 Ok(None) => Step::Nothing, // its attachments follow
@@ -125,6 +126,12 @@ impl Talk {
     }
 }
 
+/// Whether it is a binary packet that announces no attachments: nobody needs one, and the official server takes none.
+fn counts_none(text: &str) -> bool {
+    let count = text.strip_prefix(['5', '6']).and_then(|rest| rest.split_once('-')).map(|(count, _)| count);
+    count.is_some_and(|count| !count.is_empty() && count.bytes().all(|digit| digit == b'0'))
+}
+
 /// Attachments become the placeholders again that stood for them: no dialect here takes any, so its decoder refuses them as values of the
 /// wrong type.
 fn without_bytes(arg: Arg, seen: &mut usize) -> Value {
@@ -179,6 +186,10 @@ mod tests {
 
     #[test]
     fn what_breaks_the_protocol_is_a_reason_to_end() {
+        for text in ["450-[\"x\"]", "460-7[]", "4500-[\"x\"]"] {
+            assert!(matches!(inside().text(text), Step::Broken(_)), "{text}");
+        }
+        assert!(matches!(inside().text("42[\"0-\"]"), Step::Event { .. }));
         for text in
             ["40", "44{\"message\":\"no\"}", "42{}", "42", "42[]", "42[null]", "42[\"connect\"]", "2", "7", "", "4"]
         {
