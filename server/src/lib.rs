@@ -16,6 +16,7 @@
 pub mod amqp_link;
 pub mod auth;
 pub mod bus;
+mod chance;
 pub mod chat;
 pub mod clock;
 pub mod config;

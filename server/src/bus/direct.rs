@@ -20,10 +20,9 @@ use chatwright_protocol::{
     vocabulary::{Message, MessageId, RoomId, UserId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use uuid::Uuid;
 
 use super::channels::Interest;
-use crate::store::InstanceId;
+use crate::{chance, store::InstanceId};
 
 const CHAT: &str = "chat:";
 const READ: &str = ":read";
@@ -239,7 +238,7 @@ fn id_of_text(text: &str) -> String {
 /// An id of a stored message: 24 hex digits, in the order of time as far as milliseconds tell.
 #[must_use]
 pub fn fresh_id() -> MessageId {
-    let mut id = Uuid::now_v7().simple().to_string();
+    let mut id = chance::timed_uuid().simple().to_string();
     id.truncate(24);
     MessageId::from(id)
 }

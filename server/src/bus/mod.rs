@@ -130,6 +130,11 @@ pub const DELIVERIES_WAITING_MAX: usize = 16 * 1024;
 /// - *Isolation*: rooms are named exactly; no character of a room id is special.
 /// - *Time*: publishing never waits for a receiver; each call answers within a bounded time.
 pub trait Bus: Send + Sync {
+    /// Whether there is nobody else to tell, so that a notice need not even be made.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     /// Tells the subscribers of the notice's room. Queued in order; an error means that nobody may have heard it.
     fn publish(&self, notice: Notice) -> BoxFuture<'_, Result<(), BusDown>>;
 

@@ -76,7 +76,11 @@ impl Connection {
 
     /// Queues a frame for it. A peer that reads too slowly is ended: the frame is lost to him, and he catches up when he returns.
     pub fn tell(&self, frame: &Frame) {
-        match self.sink.send(frame) {
+        self.tell_by(&*self.sink, frame);
+    }
+
+    fn tell_by(&self, sink: &dyn Sink, frame: &Frame) {
+        match sink.send(frame) {
             Ok(()) | Err(CannotTake::Closed) => {}
             Err(CannotTake::Full) => self.end(EndReason::SlowConsumer),
         }
@@ -135,6 +139,34 @@ impl Connection {
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().expect("no code panics while it holds the standing")
+    }
+}
+
+/// A connection as those hold it who tell many the same: with its sink beside it, so that telling touches nothing else of it.
+#[derive(Clone)]
+pub(super) struct Hearer {
+    sink: Arc<dyn Sink>,
+    connection: Arc<Connection>,
+}
+
+impl Hearer {
+    pub(super) fn new(connection: &Arc<Connection>) -> Self {
+        Self { sink: Arc::clone(&connection.sink), connection: Arc::clone(connection) }
+    }
+
+    /// See [`Connection::tell`].
+    pub(super) fn tell(&self, frame: &Frame) {
+        self.connection.tell_by(&*self.sink, frame);
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl fmt::Debug for Hearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connection.fmt(f)
     }
 }
 

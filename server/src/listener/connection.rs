@@ -10,10 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{stall::Writing, stream::Guarded};
 use socket2::SockRef;
-use tokio::net::TcpStream;
-
-use super::stall::Writing;
 
 /// A TCP connection of this process, unique while the process lives. For logs; not a secret and not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,12 +115,12 @@ pub struct ConnectionHandle {
     id: ConnectionId,
     peer: SocketAddr,
     meter: Arc<Meter>,
-    stream: Weak<TcpStream>,
+    stream: Weak<Guarded>,
 }
 
 impl ConnectionHandle {
-    pub(super) fn new(id: ConnectionId, peer: SocketAddr, meter: &Arc<Meter>, stream: &Arc<TcpStream>) -> Self {
-        Self { id, peer, meter: Arc::clone(meter), stream: Arc::downgrade(stream) }
+    pub(super) fn new(id: ConnectionId, peer: SocketAddr, meter: &Arc<Meter>, stream: &Weak<Guarded>) -> Self {
+        Self { id, peer, meter: Arc::clone(meter), stream: Weak::clone(stream) }
     }
 
     /// Which connection.
@@ -174,7 +172,7 @@ impl ConnectionHandle {
             return;
         };
         if self.meter.cut.set(reason).is_ok() {
-            let socket = SockRef::from(&*stream);
+            let socket = SockRef::from(stream.tcp());
             let _ = socket.set_linger(Some(Duration::ZERO));
             let _ = socket.shutdown(Shutdown::Both); // wakes both sides; fails only if the peer was quicker
         }

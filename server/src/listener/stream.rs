@@ -21,9 +21,13 @@ use super::{
     tls::{Raw, Session},
 };
 
-/// One accepted stream.
+/// One accepted stream. Clones are the same stream: it closes when the last of them is dropped.
+#[derive(Debug, Clone)]
+pub struct GuardedStream(Arc<Guarded>);
+
+/// What the clones share, in one place of memory: who writes to many streams finds each of them cold.
 #[derive(Debug)]
-pub struct GuardedStream {
+pub(super) struct Guarded {
     counted: Counted,
     /// `None`: nothing is encrypted.
     tls: Option<Box<Session>>,
@@ -34,7 +38,7 @@ pub struct GuardedStream {
 /// The bytes as the system carries them.
 #[derive(Debug)]
 struct Counted {
-    stream: Arc<TcpStream>,
+    stream: TcpStream,
     meter: Arc<Meter>,
 }
 
@@ -47,10 +51,14 @@ impl GuardedStream {
         peer: SocketAddr,
         enrol: impl FnOnce(ConnectionHandle) -> Membership,
     ) -> (Self, ConnectionHandle) {
-        let (stream, meter) = (Arc::new(stream), Meter::new());
-        let handle = ConnectionHandle::new(id, peer, &meter, &stream);
-        let counted = Counted { stream, meter };
-        (Self { counted, tls: tls.map(Box::new), _membership: enrol(handle.clone()) }, handle)
+        let meter = Meter::new();
+        let mut handle = None;
+        let guarded = Arc::new_cyclic(|guarded| {
+            let known = handle.insert(ConnectionHandle::new(id, peer, &meter, guarded));
+            let _membership = enrol(known.clone());
+            Guarded { counted: Counted { stream, meter }, tls: tls.map(Box::new), _membership }
+        });
+        (Self(guarded), handle.expect("made with the stream"))
     }
 
     /// Waits until there may be something to read, or the end. Read until [`io::ErrorKind::WouldBlock`] before: what is decrypted already
@@ -59,7 +67,7 @@ impl GuardedStream {
     /// # Errors
     /// What the system says.
     pub async fn readable(&self) -> io::Result<()> {
-        self.counted.stream.readable().await
+        self.0.counted.stream.readable().await
     }
 
     /// Waits until the peer may take something, or the end.
@@ -67,7 +75,7 @@ impl GuardedStream {
     /// # Errors
     /// What the system says.
     pub async fn writable(&self) -> io::Result<()> {
-        self.counted.stream.writable().await
+        self.0.counted.stream.writable().await
     }
 
     /// Reads what is there: for owners who share a stream between a reader and a writer.
@@ -75,9 +83,9 @@ impl GuardedStream {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if nothing is, else what the system or TLS says.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &self.tls {
-            None => self.counted.receive(buffer),
-            Some(tls) => tls.read(&self.counted, buffer),
+        match &self.0.tls {
+            None => self.0.counted.receive(buffer),
+            Some(tls) => tls.read(&self.0.counted, buffer),
         }
     }
 
@@ -86,9 +94,9 @@ impl GuardedStream {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if it takes nothing (the peer's time runs from then on), else what the system says.
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &self.tls {
-            None => self.counted.send_vectored(slices),
-            Some(tls) => tls.write(&self.counted, slices),
+        match &self.0.tls {
+            None => self.0.counted.send_vectored(slices),
+            Some(tls) => tls.write(&self.0.counted, slices),
         }
     }
 
@@ -97,15 +105,15 @@ impl GuardedStream {
     /// # Errors
     /// As [`try_write_vectored`](Self::try_write_vectored).
     pub fn try_flush(&self) -> io::Result<()> {
-        self.tls.as_ref().map_or(Ok(()), |tls| tls.flush(&self.counted))
+        self.0.tls.as_ref().map_or(Ok(()), |tls| tls.flush(&self.0.counted))
     }
 
     /// Nothing more will be written: the peer reads an end behind what was.
     pub fn finish(&self) {
-        if let Some(tls) = &self.tls {
-            let _ = tls.finish(&self.counted); // a peer that does not take it sees an end without a word
+        if let Some(tls) = &self.0.tls {
+            let _ = tls.finish(&self.0.counted); // a peer that does not take it sees an end without a word
         }
-        let _ = SockRef::from(&*self.counted.stream).shutdown(Shutdown::Write); // fails only if the peer was quicker
+        let _ = SockRef::from(&self.0.counted.stream).shutdown(Shutdown::Write); // fails only if the peer was quicker
     }
 
     /// Does what would block as soon as it would not.
@@ -115,8 +123,14 @@ impl GuardedStream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
-            ready!(self.counted.stream.poll_write_ready(cx))?;
+            ready!(self.0.counted.stream.poll_write_ready(cx))?;
         }
+    }
+}
+
+impl Guarded {
+    pub(super) fn tcp(&self) -> &TcpStream {
+        &self.counted.stream
     }
 }
 
@@ -138,7 +152,7 @@ impl Counted {
     /// delivery a cold line of memory. One slice goes as such, because the system takes lists apart at a price.
     fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.check_uncut()?;
-        let socket = SockRef::from(&*self.stream);
+        let socket = SockRef::from(&self.stream);
         let send = || match slices {
             [one] => socket.send(one),
             many => socket.send_vectored(many),
@@ -154,7 +168,7 @@ impl Counted {
 impl Raw for Counted {
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.check_uncut()?;
-        let socket = SockRef::from(&*self.stream);
+        let socket = SockRef::from(&self.stream);
         let mut bytes = 0;
         let read = self.stream.try_io(Interest::READABLE, || {
             bytes = (&*socket).read(buffer)?;
@@ -179,8 +193,8 @@ impl Raw for Counted {
 impl AsyncRead for GuardedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            if self.tls.is_none() {
-                ready!(self.counted.stream.poll_read_ready(cx))?;
+            if self.0.tls.is_none() {
+                ready!(self.0.counted.stream.poll_read_ready(cx))?;
             }
             match self.try_read(buffer.initialize_unfilled()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -190,7 +204,7 @@ impl AsyncRead for GuardedStream {
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }
-            ready!(self.counted.stream.poll_read_ready(cx))?;
+            ready!(self.0.counted.stream.poll_read_ready(cx))?;
         }
     }
 }

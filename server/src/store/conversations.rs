@@ -90,6 +90,9 @@ pub trait ConversationStore: Send + Sync {
     /// Moves a participant's `lastReadAt` forward to this instant. Nothing happens for who is no participant.
     fn mark_read<'a>(&'a self, conversation: &'a RoomId, user: &'a UserId, at_ms: u64) -> StoreFuture<'a, ()>;
 
+    /// Nobody of this process will ask for events. A store that only this process knows need not keep any; in others somebody else may ask.
+    fn expect_no_reader(&self) {}
+
     /// The oldest events that wait, at most `limit`.
     fn waiting_events(&self, limit: usize) -> StoreFuture<'_, Vec<WaitingEvent>>;
 

@@ -62,7 +62,11 @@ const OPENING: Opening = Opening {
 pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Result<Assembled, StartError> {
     let Foundation { config, gate, doors, metrics, .. } = foundation;
     let (roster, bus, deliveries) = cluster(config, shared)?;
-    let ports = Ports { conversations: store(config, shared)?, roster, bus, events: events(config).await? };
+    let events = events(config).await?;
+    if events.is_none() {
+        shared.conversations.expect_no_reader();
+    }
+    let ports = Ports { conversations: store(config, shared)?, roster, bus, events };
     let rules = Rules { limits: config.limits, clocks: config.clocks };
     let hub = Hub::start(rules, ports, deliveries, metrics.clone()).await;
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;

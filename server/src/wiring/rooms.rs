@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use chatwright_protocol::{dialects::rooms, vocabulary::MessageId};
-use uuid::Uuid;
 
 use super::{Assembled, Foundation, SOCKET, StartError};
 use crate::{
     amqp_link::{AmqpLink, Topology},
     bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
+    chance,
     chat::{
         Core,
         rooms::{Hub, Ports, Rules, Speaker},
@@ -54,7 +54,7 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
         identity: config.identity,
         speaker: Speaker::Connection,
         text_field: "message",
-        message_id: || MessageId::from(Uuid::now_v7().to_string()),
+        message_id: || MessageId::from(chance::timed_uuid().to_string()),
         limits: config.limits,
         clocks: config.clocks,
     };

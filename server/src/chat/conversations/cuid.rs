@@ -1,22 +1,25 @@
 //! Ids in the shape of a cuid: 24 letters and digits, a letter first. Made of random bits alone: a message costs two of them, and hashing
 //! a clock and a counter with them, as the usual library does, costs more than all else that is done for it and hides nothing better.
 
-use uuid::Uuid;
+use crate::chance;
 
-const LETTERS: u128 = 26;
+const LETTERS: u64 = 26;
 const LETTERS_AND_DIGITS: u32 = 36;
 const CHARACTERS: usize = 24;
 
-/// An id that nobody else has, and nobody can guess: 122 random bits.
+/// An id that nobody else has, and nobody can guess: 123 random bits.
 pub(super) fn fresh() -> String {
-    let mut bits = Uuid::new_v4().as_u128();
-    let first = char::from(b'a' + u8::try_from(bits % LETTERS).expect("less than 26"));
-    bits /= LETTERS;
+    let chance = chance::bits();
+    let [mut bits, rest] = [chance as u64, (chance >> u64::BITS) as u64]; // halves, since division of anything longer is slow
     let mut id = String::with_capacity(CHARACTERS);
-    id.push(first);
-    for _ in 1..CHARACTERS {
-        let digit = u32::try_from(bits % u128::from(LETTERS_AND_DIGITS)).expect("less than 36");
-        bits /= u128::from(LETTERS_AND_DIGITS);
+    id.push(char::from(b'a' + u8::try_from(bits % LETTERS).expect("less than 26")));
+    bits /= LETTERS;
+    for place in 1..CHARACTERS {
+        if place == CHARACTERS / 2 {
+            bits = rest;
+        }
+        let digit = u32::try_from(bits % u64::from(LETTERS_AND_DIGITS)).expect("less than 36");
+        bits /= u64::from(LETTERS_AND_DIGITS);
         id.push(char::from_digit(digit, LETTERS_AND_DIGITS).expect("a digit of this base"));
     }
     id

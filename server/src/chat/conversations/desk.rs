@@ -12,7 +12,7 @@ use chatwright_protocol::{
 
 use super::line::{Line, Next};
 use crate::{
-    chat::Connection,
+    chat::{Connection, connection::Hearer},
     metrics::Metrics,
     store::{DeviceId, conversations::Head},
     transport::Frame,
@@ -30,12 +30,14 @@ pub(super) struct Desk {
 struct State {
     here: HashMap<UserId, Here>,
     lines: HashMap<RoomId, Line>,
+    /// Grows with each user who comes: of a line that was [followed](State::follow) since the last came, all participants know.
+    arrivals: u64,
 }
 
 /// A user of this instance.
 #[derive(Debug, Default)]
 struct Here {
-    connections: Vec<Arc<Connection>>,
+    hearers: Vec<Hearer>,
     /// Connections that are about to be seated.
     arriving: usize,
     conversations: HashSet<RoomId>,
@@ -52,7 +54,7 @@ impl Desk {
 
     /// A connection of this user will be [seated](Self::seat): from here on his conversations are followed.
     pub(super) fn announce(&self, user: &UserId) {
-        self.state().here.entry(user.clone()).or_default().arriving += 1;
+        self.state().arrive(user).arriving += 1;
     }
 
     /// These are the user's conversations as the store has them now, all of them if `complete`.
@@ -78,10 +80,12 @@ impl Desk {
     /// From here on the connection reads what its user is told.
     pub(super) fn seat(&self, user: &UserId, connection: &Arc<Connection>) {
         let mut state = self.state();
-        let here = state.here.entry(user.clone()).or_default();
+        let here = state.arrive(user);
         here.arriving = here.arriving.saturating_sub(1);
         if connection.ended().is_none() {
-            here.connections.push(Arc::clone(connection));
+            let hearer = Hearer::new(connection);
+            here.hearers.push(hearer.clone());
+            state.each_line_of(user, |line| line.add([hearer.clone()]));
         }
         state.forget_if_gone(user);
     }
@@ -90,7 +94,8 @@ impl Desk {
     pub(super) fn leave(&self, user: &UserId, device: &DeviceId) {
         let mut state = self.state();
         if let Some(here) = state.here.get_mut(user) {
-            here.connections.retain(|connection| connection.id() != device);
+            here.hearers.retain(|hearer| hearer.connection().id() != device);
+            state.each_line_of(user, |line| line.remove(device));
         }
         state.forget_if_gone(user);
         self.metrics.rooms(state.lines.len());
@@ -99,16 +104,10 @@ impl Desk {
     /// Takes a stored message: told to all connections of all participants here, in its turn.
     pub(super) fn offer(&self, message: Message, participants: &[UserId]) -> Next {
         let mut state = self.state();
-        let known: Vec<&Here> = participants.iter().filter_map(|user| state.here.get(user)).collect();
-        if known.is_empty() {
-            return Next::Settled;
-        }
-        // A conversation that nobody here knew is younger than their connections, so all of it is new to them; unless somebody's
-        // conversations could not all be known: then only this message is.
-        let told = if known.iter().any(|here| here.complete) { 0 } else { message.sequence.saturating_sub(1) };
-        let line = state.follow(&message.room, participants, told);
+        state.follow_at(&message, participants);
+        let Some(line) = state.lines.get_mut(&message.room) else { return Next::Settled };
         let (due, next) = line.offer(message);
-        self.tell_all(&state, participants, due);
+        self.tell_all(line, due);
         next
     }
 
@@ -117,8 +116,7 @@ impl Desk {
         let mut state = self.state();
         let Some(line) = state.lines.get_mut(conversation) else { return Next::Settled };
         let (due, next) = line.heal(messages);
-        let participants = line.participants().to_vec();
-        self.tell_all(&state, &participants, due);
+        self.tell_all(line, due);
         next
     }
 
@@ -160,10 +158,11 @@ impl Desk {
         self.state().here.keys().cloned().collect()
     }
 
-    fn tell_all(&self, state: &State, participants: &[UserId], messages: Vec<Message>) {
+    fn tell_all(&self, line: &Line, messages: Vec<Message>) {
         for message in messages {
             let Some(frame) = Frame::of(&conversations::DIALECT, &Event::Message(message)) else { continue };
-            self.metrics.message_sent(participants.iter().map(|user| state.tell(user, &frame)).sum());
+            line.hearers().iter().for_each(|hearer| hearer.tell(&frame));
+            self.metrics.message_sent(line.hearers().len());
         }
     }
 
@@ -173,27 +172,60 @@ impl Desk {
 }
 
 impl State {
+    fn arrive(&mut self, user: &UserId) -> &mut Here {
+        self.here.entry(user.clone()).or_insert_with(|| {
+            self.arrivals += 1;
+            Here::default()
+        })
+    }
+
+    fn each_line_of(&mut self, user: &UserId, mut act: impl FnMut(&mut Line)) {
+        for conversation in self.here.get(user).into_iter().flat_map(|here| &here.conversations) {
+            if let Some(line) = self.lines.get_mut(conversation) {
+                act(line);
+            }
+        }
+    }
+
+    /// Sees to it that a message finds the line of its conversation, if anybody here takes part.
+    fn follow_at(&mut self, message: &Message, participants: &[UserId]) {
+        if self.lines.get(&message.room).is_some_and(|line| line.followed_at == self.arrivals) {
+            return; // nobody has come since
+        }
+        let known: Vec<&Here> = participants.iter().filter_map(|user| self.here.get(user)).collect();
+        if known.is_empty() {
+            return;
+        }
+        // A conversation that nobody here knew is younger than their connections, so all of it is new to them; unless somebody's
+        // conversations could not all be known: then only this message is.
+        let told = if known.iter().any(|here| here.complete) { 0 } else { message.sequence.saturating_sub(1) };
+        self.follow(&message.room, participants, told);
+    }
+
     /// The line of a conversation; a new one begins behind `told`.
     fn follow(&mut self, conversation: &RoomId, participants: &[UserId], told: u64) -> &mut Line {
+        let line = self.lines.entry(conversation.clone()).or_insert_with(|| Line::new(participants.to_vec(), told));
+        line.followed_at = self.arrivals;
         for user in participants {
             if let Some(here) = self.here.get_mut(user)
                 && !here.conversations.contains(conversation)
             {
                 here.conversations.insert(conversation.clone());
+                line.add(here.hearers.iter().cloned());
             }
         }
-        self.lines.entry(conversation.clone()).or_insert_with(|| Line::new(participants.to_vec(), told))
+        line
     }
 
     fn tell(&self, user: &UserId, frame: &Frame) -> usize {
         let Some(here) = self.here.get(user) else { return 0 };
-        here.connections.iter().for_each(|connection| connection.tell(frame));
-        here.connections.len()
+        here.hearers.iter().for_each(|hearer| hearer.tell(frame));
+        here.hearers.len()
     }
 
     /// Forgets a user without connections, and the conversations in which nobody here takes part any more.
     fn forget_if_gone(&mut self, user: &UserId) {
-        let is_gone = |here: &Here| here.connections.is_empty() && here.arriving == 0;
+        let is_gone = |here: &Here| here.hearers.is_empty() && here.arriving == 0;
         if !self.here.get(user).is_some_and(is_gone) {
             return;
         }

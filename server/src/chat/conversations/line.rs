@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use chatwright_protocol::vocabulary::{Message, UserId};
 
+use crate::{chat::connection::Hearer, store::DeviceId};
+
 /// Messages that wait for a predecessor; beyond it the oldest are dropped and the store is read instead (it has them).
 const WAITING_MAX: usize = 4096;
 
@@ -13,10 +15,14 @@ const WAITING_MAX: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Line {
     participants: Vec<UserId>,
+    /// Their connections here.
+    hearers: Vec<Hearer>,
     told: u64,
     waiting: BTreeMap<u64, Message>,
     /// Somebody reads the store for it now.
     pub(super) healing: bool,
+    /// How many users had ever come when it was last looked who of its participants is here.
+    pub(super) followed_at: u64,
 }
 
 /// What is to be done after a message was offered.
@@ -32,11 +38,25 @@ pub(super) enum Next {
 impl Line {
     /// A conversation of which everything up to `told` is old.
     pub(super) fn new(participants: Vec<UserId>, told: u64) -> Self {
-        Self { participants, told, waiting: BTreeMap::new(), healing: false }
+        Self { participants, hearers: Vec::new(), told, waiting: BTreeMap::new(), healing: false, followed_at: 0 }
     }
 
     pub(super) fn participants(&self) -> &[UserId] {
         &self.participants
+    }
+
+    pub(super) fn hearers(&self) -> &[Hearer] {
+        &self.hearers
+    }
+
+    /// These read it as well from here on.
+    pub(super) fn add(&mut self, hearers: impl IntoIterator<Item = Hearer>) {
+        self.hearers.extend(hearers);
+    }
+
+    /// This one does not any more.
+    pub(super) fn remove(&mut self, device: &DeviceId) {
+        self.hearers.retain(|hearer| hearer.connection().id() != device);
     }
 
     pub(super) fn told(&self) -> u64 {
@@ -45,6 +65,10 @@ impl Line {
 
     /// Takes a message that the store confirmed; returns those whose turn it is, in order.
     pub(super) fn offer(&mut self, message: Message) -> (Vec<Message>, Next) {
+        if self.waiting.is_empty() && message.sequence == self.told + 1 {
+            self.told = message.sequence;
+            return (vec![message], Next::Settled);
+        }
         if message.sequence > self.told {
             self.waiting.insert(message.sequence, message);
             if self.waiting.len() > WAITING_MAX {

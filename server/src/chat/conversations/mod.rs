@@ -150,7 +150,11 @@ impl Hub {
     }
 
     /// Tells the other instances.
-    async fn publish(&self, room: &RoomId, audience: &[UserId], body: NoticeBody) {
+    async fn publish(&self, room: &RoomId, audience: &[UserId], body: impl FnOnce() -> NoticeBody) {
+        if self.ports.bus.is_alone() {
+            return;
+        }
+        let body = body();
         let (origin, room, audience) = (self.instance.clone(), room.clone(), audience.to_vec());
         match self.ports.bus.publish(Notice { origin, room, audience, body }).await {
             Ok(()) => self.metrics.bus_published(),

@@ -15,7 +15,7 @@ impl Hub {
         let head = self.conversation_of(&user, &conversation).await?;
         let member = Member::nameless(user);
         self.hear_typing(&conversation, &head.participants, member.clone(), active);
-        self.publish(&conversation, &head.participants, NoticeBody::Typing { member, active }).await;
+        self.publish(&conversation, &head.participants, || NoticeBody::Typing { member, active }).await;
         Ok(Confirmation::Typing)
     }
 

@@ -1,8 +1,6 @@
 //! Ids of 24 hex digits, for the dialects whose documents have them: the seconds since the Unix epoch, then chance.
 
-use uuid::Uuid;
-
-use crate::clock;
+use crate::{chance, clock};
 
 /// Random bytes of an id: 2^64 of them in one second are enough for everybody.
 const CHANCE_BYTES: usize = 8;
@@ -11,7 +9,7 @@ const CHANCE_BYTES: usize = 8;
 #[must_use]
 pub fn object_id() -> String {
     let seconds = u32::try_from(clock::unix_ms() / 1000).unwrap_or(u32::MAX);
-    let chance = Uuid::new_v4().as_u128().to_le_bytes();
+    let chance = chance::uuid().as_u128().to_le_bytes();
     let mut id = format!("{seconds:08x}");
     for byte in &chance[..CHANCE_BYTES / 2] {
         id.push_str(&format!("{byte:02x}"));

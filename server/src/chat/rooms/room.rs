@@ -14,8 +14,8 @@ use chatwright_protocol::{
     vocabulary::{Event, MessageId, UserId},
 };
 
-use crate::chat::Connection;
 use crate::{
+    chat::{Connection, connection::Hearer},
     store::{DeviceId, History, Position, Stored},
     transport::{EndReason, Frame},
 };
@@ -53,7 +53,7 @@ pub(super) struct Room {
 
 #[derive(Debug)]
 struct Listener {
-    connection: Arc<Connection>,
+    hearer: Hearer,
     user: UserId,
     stage: Stage,
 }
@@ -103,7 +103,7 @@ impl Room {
             Stage::Joining { before, .. } => before,
         });
         let stage = Stage::Joining { held: Vec::new(), before };
-        let listener = Listener { connection: Arc::clone(connection), user, stage };
+        let listener = Listener { hearer: Hearer::new(connection), user, stage };
         self.listeners.insert(connection.id().clone(), listener);
     }
 
@@ -126,7 +126,7 @@ impl Room {
     pub(super) fn finish_joining(&mut self, device: &DeviceId, history: &History, more: &[Frame]) -> Next {
         if let Some(listener) = self.listeners.get_mut(device) {
             for frame in more {
-                listener.connection.tell(frame);
+                listener.hearer.tell(frame);
             }
             let joining = std::mem::replace(&mut listener.stage, Stage::Live(history.latest));
             if let Stage::Joining { held, .. } = joining {
@@ -149,6 +149,10 @@ impl Room {
         if self.told.is_some_and(|told| stored.position() <= told) {
             return Next::Settled;
         }
+        if self.waiting.is_empty() && self.told.is_some_and(|told| is_due(stored.position(), told)) {
+            self.tell_message(stored);
+            return Next::Settled;
+        }
         self.waiting.insert(stored.position(), stored);
         if self.waiting.len() > WAITING_MAX {
             self.waiting.pop_first();
@@ -161,7 +165,7 @@ impl Room {
         for stored in history.messages {
             if self.told.is_some_and(|told| stored.position() > told) {
                 self.waiting.remove(&stored.position());
-                self.tell_message(&stored);
+                self.tell_message(stored);
             }
         }
         self.told = self.told.max(Some(history.latest));
@@ -194,25 +198,25 @@ impl Room {
         let Some(mut told) = self.told else { return Next::Settled }; // the first join reads the store and settles then
         while let Some(entry) = self.waiting.first_entry() {
             let position = *entry.key();
-            let due = position == told.next() || (position.generation > told.generation && position.sequence == 1);
-            if position > told && !due {
+            if position > told && !is_due(position, told) {
                 return Next::Gap;
             }
             let stored = entry.remove();
             if position > told {
-                self.tell_message(&stored);
+                self.tell_message(stored);
                 told = position;
             }
         }
         Next::Settled
     }
 
-    fn tell_message(&mut self, stored: &Stored) {
+    fn tell_message(&mut self, stored: Stored) {
         let position = stored.position();
         self.told = Some(position);
         let heard = self.early.remove(&stored.message.id).unwrap_or_default();
-        let Some(frame) = Frame::of(self.dialect, &Event::Message(stored.message.clone())) else { return };
-        let frame = frame.placed(&stored.message.room, position);
+        let room = stored.message.room.clone();
+        let Some(frame) = Frame::of(self.dialect, &Event::Message(stored.message)) else { return };
+        let frame = frame.placed(&room, position);
         for (device, listener) in self.listeners.iter_mut().filter(|(device, _)| !heard.contains(*device)) {
             tracing::trace!(device = %device, sequence = position.sequence, "message told");
             listener.hear(Some(position), &frame);
@@ -220,18 +224,23 @@ impl Room {
     }
 }
 
+/// Whether nothing is missing between what was told and this.
+fn is_due(position: Position, told: Position) -> bool {
+    position == told.next() || (position.generation > told.generation && position.sequence == 1)
+}
+
 impl Listener {
     fn hear(&mut self, position: Option<Position>, frame: &Frame) {
         match &mut self.stage {
             Stage::Live(since) => {
                 if position.is_none_or(|position| position > *since) {
-                    self.connection.tell(frame);
+                    self.hearer.tell(frame);
                 }
             }
             Stage::Joining { held, .. } => {
                 held.push((position, frame.clone()));
                 if held.len() > HELD_MAX {
-                    self.connection.end(EndReason::SlowConsumer);
+                    self.hearer.connection().end(EndReason::SlowConsumer);
                     held.clear();
                 }
             }

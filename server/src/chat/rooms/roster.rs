@@ -167,11 +167,15 @@ impl Hub {
     /// Tells what is not stored to the other users in a room, here and elsewhere.
     pub(super) async fn tell_room(&self, cell: &Cell, body: NoticeBody) {
         hear(cell, &body);
-        self.publish(&cell.room, body).await;
+        self.publish(&cell.room, || body).await;
     }
 
     /// Tells the other instances.
-    pub(super) async fn publish(&self, room: &RoomId, body: NoticeBody) {
+    pub(super) async fn publish(&self, room: &RoomId, body: impl FnOnce() -> NoticeBody) {
+        if self.ports.bus.is_alone() {
+            return;
+        }
+        let body = body();
         let notice = Notice { origin: self.instance.clone(), room: room.clone(), audience: Vec::new(), body };
         if let Err(problem) = self.ports.bus.publish(notice).await {
             tracing::debug!(%problem, "the other instances catch up from the store");

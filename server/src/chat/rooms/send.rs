@@ -82,7 +82,7 @@ impl Hub {
             outbox.put(&stored.message);
         }
         let room = stored.message.room.clone();
-        self.publish(&room, NoticeBody::Message(stored.clone())).await;
+        self.publish(&room, || NoticeBody::Message(stored.clone())).await;
         if let Some(cell) = self.roster.cell(&room) {
             let next = cell.state().offer(stored);
             self.follow_up(&cell, next);

@@ -115,7 +115,7 @@ impl Hub {
             debug_assert_eq!(admission, Admission::Admitted);
             for room in connection.rooms() {
                 if self.ports.roster.enter(&room, &device).await? {
-                    self.publish(&room, NoticeBody::Joined(member.clone())).await;
+                    self.publish(&room, || NoticeBody::Joined(member.clone())).await;
                 }
             }
         }
@@ -125,7 +125,7 @@ impl Hub {
     async fn tell_or_publish(&self, room: &RoomId, body: NoticeBody) {
         match self.roster.cell(room) {
             Some(cell) => self.tell_room(&cell, body).await,
-            None => self.publish(room, body).await,
+            None => self.publish(room, || body).await,
         }
     }
 

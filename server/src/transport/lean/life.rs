@@ -11,7 +11,7 @@ use super::{
     over::{Over, Parting},
     packet::Packet,
     recovery::Return,
-    session::{LeanSink, Session},
+    session::{Session, sink},
     talk::Step,
     wire::Wire,
     ws::{self, code},
@@ -198,7 +198,7 @@ impl Shared {
         let back = self.shelf.as_ref().map(|shelf| Return::new(shelf, id.clone(), user, session, entry));
         let sink: Arc<dyn Sink> = match &back {
             Some(back) => Arc::clone(&back.voice) as Arc<dyn Sink>,
-            None => Arc::new(LeanSink { session: Arc::clone(session), entry }),
+            None => sink(session, entry),
         };
         let connection = door.core.connect(identity, id, sink).await.map_err(Refused::Core)?;
         Ok(Entered { connection, back, entry, missed: Vec::new() })

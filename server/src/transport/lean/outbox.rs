@@ -30,7 +30,10 @@ pub(super) struct NoRoom;
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    packets: VecDeque<Packet>,
+    /// The first packet, in place: mostly it is the only one, and a delivery then touches no memory beside the session's own.
+    first: Option<Packet>,
+    /// Those behind it; none without it.
+    rest: VecDeque<Packet>,
     bytes: usize,
     /// Bytes of the first packet that are written already.
     written: usize,
@@ -39,22 +42,38 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn push(&mut self, packet: Packet, bounds: Bounds) -> Result<(), NoRoom> {
         let cost = cost(&packet);
-        if self.packets.len() >= bounds.packets_max || (self.bytes + cost) as u64 > bounds.bytes_max {
+        if self.len() >= bounds.packets_max || (self.bytes + cost) as u64 > bounds.bytes_max {
             return Err(NoRoom);
         }
-        self.bytes += cost;
-        self.packets.push_back(packet);
+        self.put(packet, cost);
         Ok(())
     }
 
     /// Adds a packet that must be said whatever waits: pings, answers to them, and last words, of which there are only a few.
     pub(super) fn push_anyway(&mut self, packet: Packet) {
-        self.bytes += cost(&packet);
-        self.packets.push_back(packet);
+        let cost = cost(&packet);
+        self.put(packet, cost);
+    }
+
+    fn put(&mut self, packet: Packet, cost: usize) {
+        self.bytes += cost;
+        if self.first.is_none() {
+            self.first = Some(packet);
+        } else {
+            self.rest.push_back(packet);
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    fn packets(&self) -> impl Iterator<Item = &Packet> {
+        self.first.iter().chain(&self.rest)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.packets.is_empty()
+        self.first.is_none()
     }
 
     /// What waits, in bytes.
@@ -62,10 +81,15 @@ impl Outbox {
         self.bytes
     }
 
+    /// What is to be written, if it is one frame.
+    pub(super) fn only(&self) -> Option<&[u8]> {
+        self.first.as_ref().filter(|_| self.rest.is_empty()).map(|first| &first.frame()[self.written..])
+    }
+
     /// The frames to write next; returns how many.
     pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; FRAMES_PER_WRITE_MAX]) -> usize {
         let mut count = 0;
-        for (slice, packet) in slices.iter_mut().zip(&self.packets) {
+        for (slice, packet) in slices.iter_mut().zip(self.packets()) {
             let skip = if count == 0 { self.written } else { 0 };
             *slice = IoSlice::new(&packet.frame()[skip..]);
             count += 1;
@@ -75,7 +99,7 @@ impl Outbox {
 
     /// So many bytes of the frames are written.
     pub(super) fn wrote(&mut self, mut bytes: usize) {
-        while let Some(first) = self.packets.front() {
+        while let Some(first) = &self.first {
             let left = first.frame().len() - self.written;
             if bytes < left {
                 self.written += bytes;
@@ -84,25 +108,24 @@ impl Outbox {
             bytes -= left;
             self.written = 0;
             self.bytes -= cost(first);
-            self.packets.pop_front();
+            self.first = self.rest.pop_front();
         }
         self.forget_room();
     }
 
     /// Everything that waits as one polling payload; `None` if nothing does.
     pub(super) fn take_payload(&mut self) -> Option<Bytes> {
-        if self.packets.is_empty() {
+        if self.is_empty() {
             return None;
         }
-        let mut payload = Vec::with_capacity(self.packets.iter().map(|packet| packet.text().len() + 1).sum());
-        for packet in self.packets.drain(..) {
+        let mut payload = Vec::with_capacity(self.packets().map(|packet| packet.text().len() + 1).sum());
+        for packet in self.packets() {
             if !payload.is_empty() {
                 payload.push(SEPARATOR as u8);
             }
             packet.write_polled(&mut payload);
         }
-        self.bytes = 0;
-        self.forget_room();
+        self.clear();
         Some(Bytes::from(payload))
     }
 
@@ -112,8 +135,8 @@ impl Outbox {
     }
 
     fn forget_room(&mut self) {
-        if self.packets.capacity() > PLACES_KEPT_MAX {
-            self.packets = VecDeque::new();
+        if self.rest.capacity() > PLACES_KEPT_MAX {
+            self.rest = VecDeque::new();
         }
     }
 }

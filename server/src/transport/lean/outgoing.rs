@@ -1,9 +1,6 @@
 //! The writing end of a session: what waits, and what takes it: a poll, a WebSocket, or nobody any more.
 
-use std::{
-    io::{self, IoSlice},
-    sync::Arc,
-};
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -25,10 +22,16 @@ enum Carrier {
     /// Polls: this one waits.
     Polling { get: Option<oneshot::Sender<Bytes>> },
     /// A WebSocket. Blocked: a task waits until it takes something again.
-    WebSocket { stream: Arc<GuardedStream>, is_blocked: bool },
+    WebSocket { stream: GuardedStream, is_blocked: bool },
     /// Nobody.
     Closed,
 }
+
+/// What is held back.
+type Held = Vec<Packet>;
+
+/// The number of the first who asks to enter; a raw WebSocket has no other.
+pub(super) const FIRST_ENTRY: u32 = 1;
 
 /// The writing end.
 pub(super) struct Outgoing {
@@ -38,12 +41,12 @@ pub(super) struct Outgoing {
     is_marked: bool,
     /// Nothing more will be said.
     is_closing: bool,
-    /// A WebSocket that may become the carrier.
-    probe: Option<ConnectionHandle>,
+    /// A WebSocket that may become the carrier. Boxed, as few have one.
+    probe: Option<Box<ConnectionHandle>>,
     /// How often somebody asked to enter or left: packets for anybody else than the last are not for this client.
     entry: u32,
-    /// What the one who asks to enter was told before he was let in.
-    held: Option<Vec<Packet>>,
+    /// What the one who asks to enter was told before he was let in. Boxed, as nobody asks for long.
+    held: Option<Box<Held>>,
 }
 
 /// What a poll gets.
@@ -69,8 +72,13 @@ impl Outgoing {
     }
 
     /// Of a session on a WebSocket.
-    pub(super) fn websocket(stream: Arc<GuardedStream>) -> Self {
+    pub(super) fn websocket(stream: GuardedStream) -> Self {
         Self::over(Carrier::WebSocket { stream, is_blocked: false })
+    }
+
+    /// Of a session on a WebSocket whose client is in, without asking.
+    pub(super) fn raw(stream: GuardedStream) -> Self {
+        Self { entry: FIRST_ENTRY, ..Self::websocket(stream) }
     }
 
     fn over(carrier: Carrier) -> Self {
@@ -130,7 +138,7 @@ impl Outgoing {
             return false;
         }
         self.outbox.push_anyway(welcome);
-        for packet in self.held.take().into_iter().flatten() {
+        for packet in self.held.take().into_iter().flat_map(|held| *held) {
             self.outbox.push_anyway(packet);
         }
         self.mark()
@@ -161,12 +169,12 @@ impl Outgoing {
     /// A new number for whoever asks to enter; what he is told is held.
     pub(super) fn knock(&mut self) -> u32 {
         self.entry += 1;
-        self.held = Some(Vec::new());
+        self.held = Some(Box::default());
         self.entry
     }
 
     /// Writes what waits; the stream if it takes no more for now.
-    pub(super) fn flush(&mut self) -> Option<Arc<GuardedStream>> {
+    pub(super) fn flush(&mut self) -> Option<GuardedStream> {
         self.is_marked = false;
         match &mut self.carrier {
             Carrier::Polling { get } => {
@@ -192,7 +200,7 @@ impl Outgoing {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     *is_blocked = true;
-                    Some(Arc::clone(stream))
+                    Some(stream.clone())
                 }
                 Err(_) => {
                     self.close(); // the reading end sees it as well
@@ -242,7 +250,7 @@ impl Outgoing {
     pub(super) fn begin_probe(&mut self, handle: ConnectionHandle) -> bool {
         let is_free = self.is_open() && self.is_polling() && self.probe.is_none();
         if is_free {
-            self.probe = Some(handle);
+            self.probe = Some(Box::new(handle));
         }
         is_free
     }
@@ -252,7 +260,7 @@ impl Outgoing {
     }
 
     /// The WebSocket takes over; a poll that came while it was tried is refused. `false`: the session is over.
-    pub(super) fn switch(&mut self, stream: Arc<GuardedStream>) -> bool {
+    pub(super) fn switch(&mut self, stream: GuardedStream) -> bool {
         if !self.is_open() || !self.is_polling() {
             return false;
         }
@@ -292,9 +300,14 @@ impl Outgoing {
 /// Writes until nothing waits, or the stream takes no more.
 pub(super) fn write(outbox: &mut Outbox, stream: &GuardedStream) -> io::Result<()> {
     while !outbox.is_empty() {
-        let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE_MAX];
-        let count = outbox.fill(&mut slices);
-        let bytes = stream.try_write_vectored(&slices[..count])?;
+        let bytes = match outbox.only() {
+            Some(frame) => stream.try_write_vectored(&[IoSlice::new(frame)])?,
+            None => {
+                let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE_MAX];
+                let count = outbox.fill(&mut slices);
+                stream.try_write_vectored(&slices[..count])?
+            }
+        };
         outbox.wrote(bytes);
     }
     stream.try_flush()

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
     Shared,
-    outgoing::Outgoing,
+    outgoing::{FIRST_ENTRY, Outgoing},
     packet::Packet,
     table::{Place, fresh_sid},
     wire::Wire,
@@ -31,14 +31,19 @@ pub(super) enum Said {
     Binary(Bytes),
 }
 
-/// The session.
+/// The session. It is the way to the first who enters by it, of whom there mostly is no second.
+///
+/// What a delivery touches stands together in front: among thousands of sessions each is cold when its turn comes.
+#[repr(C)]
 pub(super) struct Session {
-    sid: String,
-    number: usize,
     shared: Arc<Shared>,
+    number: usize,
+    /// For the writer's list.
+    this: Weak<Self>,
+    pub(super) out: Mutex<Outgoing>,
+    sid: String,
     /// What the first request said about who it is from.
     pub(super) credentials: HeaderMap,
-    pub(super) out: Mutex<Outgoing>,
     incoming: Mutex<Incoming>,
     /// Rung for the reading end: look what has changed.
     pub(super) bell: Notify,
@@ -75,12 +80,13 @@ pub(super) enum Taken {
 
 impl Session {
     pub(super) fn new(shared: Arc<Shared>, out: Outgoing, credentials: HeaderMap, place: Place) -> Arc<Self> {
-        Arc::new(Self {
-            sid: fresh_sid(),
+        Arc::new_cyclic(|this| Self {
             number: shared.next_number(),
             shared,
-            credentials,
+            this: Weak::clone(this),
             out: Mutex::new(out),
+            sid: fresh_sid(),
+            credentials,
             incoming: Mutex::default(),
             bell: Notify::new(),
             room: Notify::new(),
@@ -122,7 +128,7 @@ impl Session {
     }
 
     /// Queues a packet for the client inside, as whom it entered the `entry`th time.
-    pub(super) fn tell(self: &Arc<Self>, entry: u32, packet: &Packet) -> Result<(), CannotTake> {
+    pub(super) fn tell(&self, entry: u32, packet: &Packet) -> Result<(), CannotTake> {
         let is_new = self.out().tell(entry, packet, self.shared.bounds())?;
         self.mark_if(is_new);
         Ok(())
@@ -142,9 +148,9 @@ impl Session {
     }
 
     /// Marks it as having something to write, if it was not.
-    pub(super) fn mark_if(self: &Arc<Self>, is_new: bool) {
-        if is_new {
-            self.shared.flushers.mark(Arc::clone(self));
+    pub(super) fn mark_if(&self, is_new: bool) {
+        if is_new && let Some(this) = self.this.upgrade() {
+            self.shared.flushers.mark(this);
         }
     }
 
@@ -324,13 +330,29 @@ impl fmt::Debug for Session {
     }
 }
 
-/// The way to a client who is inside.
-pub(super) struct LeanSink {
-    pub(super) session: Arc<Session>,
-    pub(super) entry: u32,
+impl Sink for Session {
+    fn send(&self, frame: &Frame) -> Result<(), CannotTake> {
+        self.tell(FIRST_ENTRY, frame.packet())
+    }
+
+    fn carrier(&self) -> &'static str {
+        self.out().carrier_name()
+    }
 }
 
-impl Sink for LeanSink {
+/// The way to a client who is inside as the `entry`th.
+pub(super) fn sink(session: &Arc<Session>, entry: u32) -> Arc<dyn Sink> {
+    let session = Arc::clone(session);
+    if entry == FIRST_ENTRY { session } else { Arc::new(LaterSink { session, entry }) }
+}
+
+/// The way to a client who entered again after he had left.
+struct LaterSink {
+    session: Arc<Session>,
+    entry: u32,
+}
+
+impl Sink for LaterSink {
     fn send(&self, frame: &Frame) -> Result<(), CannotTake> {
         self.session.tell(self.entry, frame.packet())
     }

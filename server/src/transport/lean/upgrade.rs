@@ -60,7 +60,7 @@ pub(super) fn open(shared: &Arc<Shared>, mut request: Request<Body>) -> Response
 }
 
 fn begun(shared: &Arc<Shared>, wire: Wire, credentials: HeaderMap, place: Place) -> Line {
-    let out = Outgoing::websocket(Arc::clone(&wire.stream));
+    let out = Outgoing::websocket(wire.stream.clone());
     let session = Session::new(Arc::clone(shared), out, credentials, place);
     session.say(shared.open_packet(session.sid(), &[]));
     shared.table.insert(&session);
@@ -83,7 +83,7 @@ pub(super) fn upgrade(shared: &Arc<Shared>, session: Arc<Session>, mut request: 
         let handle = opening.handle.clone();
         match tokio::time::timeout(limit, probe(&shared, &session, opening)).await {
             Ok(Some(wire)) => {
-                let is_open = session.out().switch(Arc::clone(&wire.stream));
+                let is_open = session.out().switch(wire.stream.clone());
                 if is_open {
                     session.hand_over(wire);
                     let is_new = session.out().unblocked(); // what waited meanwhile
@@ -173,6 +173,6 @@ impl Opening {
         let parts = upgraded.downcast::<TokioIo<GuardedStream>>().ok()?;
         let mut reader = ws::Reader::new(self.message_bytes_max);
         reader.feed(&parts.read_buf);
-        Some(Wire { stream: Arc::new(parts.io.into_inner()), handle: self.handle, reader })
+        Some(Wire { stream: parts.io.into_inner(), handle: self.handle, reader })
     }
 }

@@ -1,6 +1,6 @@
 //! A WebSocket's stream, out of HTTP's hands, with what was read of it.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use super::ws::{self, Heard};
 use crate::listener::{ConnectionHandle, GuardedStream};
@@ -10,7 +10,7 @@ const CHUNK_BYTES: usize = 4 * 1024;
 
 /// A WebSocket with what was read of it.
 pub(super) struct Wire {
-    pub(super) stream: Arc<GuardedStream>,
+    pub(super) stream: GuardedStream,
     pub(super) handle: ConnectionHandle,
     pub(super) reader: ws::Reader,
 }

@@ -12,7 +12,7 @@ use super::{
         outgoing::Outgoing,
         over::{Over, Parting},
         packet::Packet,
-        session::{LeanSink, Said, Session},
+        session::{Said, Session},
         table::Place,
         wire::Wire,
         ws::{self, code},
@@ -30,9 +30,6 @@ use crate::{
 
 /// How long a client that was told to go may take to read that and close.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
-
-/// A connection is let in once: what it is told has one reader.
-const ENTRY: u32 = 0;
 
 /// How a connection is left.
 enum Farewell {
@@ -63,7 +60,7 @@ impl Farewell {
 impl Endpoint {
     /// From the first frame to the end.
     pub(super) async fn see_through(&self, wire: Wire, place: Place) {
-        let out = Outgoing::websocket(Arc::clone(&wire.stream));
+        let out = Outgoing::raw(wire.stream.clone());
         let session = Session::new(Arc::clone(&self.shared), out, HeaderMap::new(), place);
         self.shared.table.insert(&session);
         if self.shared.is_stopping() {
@@ -87,7 +84,7 @@ impl Endpoint {
         })?;
         session.settle();
         let identity = self.admit(&packet(first)).await?;
-        let sink = Arc::new(LeanSink { session: Arc::clone(session), entry: ENTRY });
+        let sink = Arc::clone(session); // it is let in once: what it is told has one reader
         let connection =
             self.core.connect(Some(identity), DeviceId::fresh(), sink).await.map_err(|reason| match reason {
                 ConnectRefusal::TooManyConnections => Farewell::unauthorized(codes.too_many, reason.to_string()),
