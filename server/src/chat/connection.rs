@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
 use chatwright_protocol::vocabulary::{Member, RoomId};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::{
     auth::Identity,
@@ -22,7 +22,9 @@ pub struct Connection {
     sink: Arc<dyn Sink>,
     verified: bool,
     standing: Mutex<Standing>,
-    end: watch::Sender<Option<EndReason>>,
+    /// Why it shall end, and the bell for its driver: by far smaller than a channel, of which there would be one for each connection.
+    end: OnceLock<EndReason>,
+    ending: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +37,7 @@ impl Connection {
     pub(super) fn new(id: DeviceId, instance: InstanceId, identity: Option<Identity>, sink: Arc<dyn Sink>) -> Self {
         let verified = identity.is_some();
         let standing = Mutex::new(Standing { identity, rooms: BTreeSet::new() });
-        Self { id, instance, sink, verified, standing, end: watch::Sender::new(None) }
+        Self { id, instance, sink, verified, standing, end: OnceLock::new(), ending: Notify::new() }
     }
 
     /// The public id: may be shown to anybody.
@@ -93,20 +95,26 @@ impl Connection {
 
     /// Asks its driver to end it. The first reason counts.
     pub fn end(&self, reason: EndReason) {
-        self.end.send_if_modified(|end| end.is_none() && end.replace(reason).is_none());
+        if self.end.set(reason).is_ok() {
+            self.ending.notify_waiters();
+        }
     }
 
     /// Why it was asked to end, if it was.
     #[must_use]
     pub fn ended(&self) -> Option<EndReason> {
-        *self.end.borrow()
+        self.end.get().copied()
     }
 
     /// Waits until somebody asks it to end.
     pub async fn asked_to_end(&self) -> EndReason {
-        let mut end = self.end.subscribe();
-        let reason = *end.wait_for(Option::is_some).await.expect("the sender lives in self");
-        reason.expect("wait_for returned because there is one")
+        loop {
+            let ending = self.ending.notified(); // before the look: what comes between is not missed
+            if let Some(reason) = self.ended() {
+                return reason;
+            }
+            ending.await;
+        }
     }
 
     pub(super) fn set_identity(&self, identity: Identity) {
