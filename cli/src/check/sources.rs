@@ -220,7 +220,7 @@ async fn started(file: &TargetFile) -> Result<Option<Backends>, UseError> {
     Backends::start_secured(&file.needs, &file.tls, &backends::images(), Durability::Durable)
         .await
         .map(Some)
-        .map_err(|problem| UseError::new(format!("{}: {problem}", file.path.display())))
+        .map_err(|problem| UseError::new(format!("{}: {problem}", file.name)))
 }
 
 /// A running server at a URL, with tokens signed by its secret.

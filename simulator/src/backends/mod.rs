@@ -65,8 +65,7 @@ impl Images {
     #[must_use]
     pub fn named_by(variable: impl Fn(&str) -> Option<String>) -> Self {
         let image = |service: BackendName| {
-            let name = format!("CHATWRIGHT_IMAGE_{}", service.as_str().to_uppercase());
-            variable(&name).filter(|image| !image.is_empty())
+            variable(&variable_of(service.as_str())).filter(|image| !image.is_empty())
         };
         let images =
             SERVICES.map(|(service, official)| (service, image(service).unwrap_or_else(|| official.to_owned())));
@@ -240,11 +239,19 @@ async fn remove_leftovers(engine: &Docker) {
     }
 }
 
+/// The variable that names the image of a service.
+fn variable_of(service: &str) -> String {
+    format!("CHATWRIGHT_IMAGE_{}", service.to_uppercase())
+}
+
 /// What testcontainers says, with the advice that a missing image asks for.
 fn start_error(service: &'static str, image: &str, error: &TestcontainersError) -> BackendError {
     BackendError::Start {
         service,
         image: image.to_owned(),
-        reason: format!("{error}; see fixtures/backends/README.md where no registry is in reach"),
+        reason: format!(
+            "{error}; where no registry is in reach, make an image with fixtures/backends/build-images {service} and name it in {}",
+            variable_of(service)
+        ),
     }
 }
