@@ -64,9 +64,7 @@ impl Images {
     /// The official images, except where a variable such as `CHATWRIGHT_IMAGE_REDIS` names another.
     #[must_use]
     pub fn named_by(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let image = |service: BackendName| {
-            variable(&variable_of(service.as_str())).filter(|image| !image.is_empty())
-        };
+        let image = |service: BackendName| variable(&variable_of(service.as_str())).filter(|image| !image.is_empty());
         let images =
             SERVICES.map(|(service, official)| (service, image(service).unwrap_or_else(|| official.to_owned())));
         Self(images.into_iter().collect())

@@ -133,23 +133,29 @@ impl Archive for MongoRoomMessages {
     fn newest<'a>(&'a self, room: &'a RoomId, limit: usize, before: Option<&'a MessageId>) -> StoreFuture<'a, Page> {
         Box::pin(async move {
             let messages = self.messages().await?;
-            let latest = self.latest(&messages, room).await?;
             let mut filter = doc! { "roomId": room.as_str() };
-            let end = match before {
-                None => latest + 1, // what comes after this reading is for the next
+            let latest = match before {
+                None => None,
                 Some(id) => {
+                    let latest = self.latest(&messages, room).await?;
                     filter.insert("_id", reference(id.as_str()));
                     let there = self.link.bounded(messages.find_one(filter.clone())).await?;
                     filter.remove("_id");
-                    there.as_ref().map_or(Ok(0), |there| natural(there, "sequence"))?
+                    let end = there.as_ref().map_or(Ok(0), |there| natural(there, "sequence"))?;
+                    filter.insert("sequence", doc! { "$lt": bigint(end) });
+                    Some(latest)
                 }
             };
-            filter.insert("sequence", doc! { "$lt": bigint(end) });
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = messages.find(filter).sort(doc! { "sequence": -1 }).limit(limit);
+            // Of no message at all the newest one still says where the room stands.
+            let wanted = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
+            let found = messages.find(filter).sort(doc! { "sequence": -1 }).limit(wanted);
             let found: Vec<Document> =
                 self.link.bounded(self.link.bounded(found).await?.try_collect::<Vec<_>>()).await?;
-            let messages = found.iter().rev().map(message).collect::<Result<_, _>>()?;
+            let latest = match latest {
+                Some(latest) => latest,
+                None => found.first().map_or(Ok(0), |newest| natural(newest, "sequence"))?,
+            };
+            let messages = found.iter().take(limit).rev().map(message).collect::<Result<_, _>>()?;
             Ok(Page { messages, latest })
         })
     }
