@@ -42,7 +42,12 @@ impl Observer for Cases {
     fn finished(&self, report: &CaseReport) {
         match report.verdict {
             Verdict::Fail | Verdict::UnexpectedPass => self.bar.println(format!("failed: {}", report.name)),
-            Verdict::Pass | Verdict::NonStrict | Verdict::KnownFailure | Verdict::Inconclusive | Verdict::NotRun => {}
+            Verdict::Pass
+            | Verdict::NonStrict
+            | Verdict::Otherwise
+            | Verdict::KnownFailure
+            | Verdict::Inconclusive
+            | Verdict::NotRun => {}
         }
         self.bar.inc(1);
     }

@@ -44,8 +44,10 @@ pub enum Verdict {
     Pass,
     /// A step that states a MUST clause failed (or a SHOULD clause under `--strict`).
     Fail,
-    /// A step that states a SHOULD (or REF) clause failed.
+    /// A step that states a SHOULD clause failed.
     NonStrict,
+    /// A step that states a REF or MAY clause failed: it is done otherwise than by the reference. Recorded, never judged.
+    Otherwise,
     /// It failed, and the target file says so with a reason.
     KnownFailure,
     /// It passed although the target file lists it as failing.

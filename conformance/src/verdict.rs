@@ -29,7 +29,8 @@ fn by_level(level: Level, strict: bool) -> Verdict {
     match level {
         Level::Must => Verdict::Fail,
         Level::Should if strict => Verdict::Fail,
-        Level::Should | Level::Ref | Level::May => Verdict::NonStrict,
+        Level::Should => Verdict::NonStrict,
+        Level::Ref | Level::May => Verdict::Otherwise,
     }
 }
 
@@ -59,8 +60,8 @@ mod tests {
             (Level::Must, true, Verdict::Fail),
             (Level::Should, false, Verdict::NonStrict),
             (Level::Should, true, Verdict::Fail),
-            (Level::Ref, true, Verdict::NonStrict),
-            (Level::May, true, Verdict::NonStrict),
+            (Level::Ref, true, Verdict::Otherwise),
+            (Level::May, true, Verdict::Otherwise),
         ];
         for (level, strict, expected) in table {
             assert_eq!(

@@ -43,7 +43,7 @@ fn folder(dialect: &str, case: &str) -> String {
 
 fn test_case(report: &RunReport, case: &CaseReport, folder: &str) -> TestCase {
     let status = match case.verdict {
-        Verdict::Pass | Verdict::NonStrict => TestCaseStatus::success(),
+        Verdict::Pass | Verdict::NonStrict | Verdict::Otherwise => TestCaseStatus::success(),
         Verdict::Fail => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_type("expectation").set_message(headline(case)).set_description(description(report, case));
@@ -63,6 +63,7 @@ fn test_case(report: &RunReport, case: &CaseReport, folder: &str) -> TestCase {
                 | Verdict::Pass
                 | Verdict::Fail
                 | Verdict::NonStrict
+                | Verdict::Otherwise
                 | Verdict::UnexpectedPass => "known failure",
             };
             status.set_message(format!("{kind}: {}", case.reason.as_deref().unwrap_or("no reason given")));
@@ -71,8 +72,18 @@ fn test_case(report: &RunReport, case: &CaseReport, folder: &str) -> TestCase {
     };
     let mut test = TestCase::new(case.name.clone(), status);
     test.set_classname(folder.replace('/', ".")).set_time(case.elapsed);
-    if case.verdict == Verdict::NonStrict {
-        test.set_system_out(format!("not strict: {}\n{}", headline(case), description(report, case)));
+    let word = match case.verdict {
+        Verdict::NonStrict => Some("not strict"),
+        Verdict::Otherwise => Some("otherwise than the reference"),
+        Verdict::Pass
+        | Verdict::Fail
+        | Verdict::KnownFailure
+        | Verdict::UnexpectedPass
+        | Verdict::Inconclusive
+        | Verdict::NotRun => None,
+    };
+    if let Some(word) = word {
+        test.set_system_out(format!("{word}: {}\n{}", headline(case), description(report, case)));
     }
     test
 }

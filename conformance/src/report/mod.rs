@@ -29,6 +29,8 @@ pub struct Summary {
     pub failed: usize,
     /// Only a SHOULD was not kept.
     pub non_strict: usize,
+    /// Done otherwise than by the reference, where only REF or MAY says anything.
+    pub otherwise: usize,
     /// Failed as the target file says.
     pub known_failures: usize,
     /// Of the failed ones: passed although listed as failing.
@@ -51,6 +53,7 @@ impl Summary {
                 Verdict::Pass => summary.passed += 1,
                 Verdict::Fail => summary.failed += 1,
                 Verdict::NonStrict => summary.non_strict += 1,
+                Verdict::Otherwise => summary.otherwise += 1,
                 Verdict::KnownFailure => summary.known_failures += 1,
                 Verdict::UnexpectedPass => {
                     summary.failed += 1;
@@ -71,6 +74,7 @@ impl Summary {
             passed: total.passed + run.passed,
             failed: total.failed + run.failed,
             non_strict: total.non_strict + run.non_strict,
+            otherwise: total.otherwise + run.otherwise,
             known_failures: total.known_failures + run.known_failures,
             unexpected_passes: total.unexpected_passes + run.unexpected_passes,
             inconclusive: total.inconclusive + run.inconclusive,
@@ -133,6 +137,7 @@ pub fn standings(report: &RunReport) -> BTreeMap<&ClauseId, Standing> {
                 Verdict::Inconclusive => continue,
                 Verdict::Pass
                 | Verdict::NonStrict
+                | Verdict::Otherwise
                 | Verdict::KnownFailure
                 | Verdict::UnexpectedPass
                 | Verdict::NotRun => Standing::NotKept,

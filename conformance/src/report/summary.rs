@@ -55,6 +55,7 @@ pub(super) struct SpecSummary {
     pub(super) passed: usize,
     pub(super) failed: usize,
     pub(super) non_strict: usize,
+    pub(super) otherwise: usize,
     pub(super) known_failures: usize,
     pub(super) inconclusive: usize,
     pub(super) not_run: usize,
@@ -63,7 +64,7 @@ pub(super) struct SpecSummary {
 impl SpecSummary {
     /// Those that were played.
     pub(super) fn played(self) -> usize {
-        self.passed + self.failed + self.non_strict + self.known_failures + self.inconclusive
+        self.passed + self.failed + self.non_strict + self.otherwise + self.known_failures + self.inconclusive
     }
 }
 
@@ -128,6 +129,7 @@ pub(super) fn specs(report: &RunReport) -> BTreeMap<&str, SpecSummary> {
             Verdict::Pass => spec.passed += 1,
             Verdict::Fail | Verdict::UnexpectedPass => spec.failed += 1,
             Verdict::NonStrict => spec.non_strict += 1,
+            Verdict::Otherwise => spec.otherwise += 1,
             Verdict::KnownFailure => spec.known_failures += 1,
             Verdict::Inconclusive => spec.inconclusive += 1,
             Verdict::NotRun => spec.not_run += 1,

@@ -82,6 +82,7 @@ fn beside(specs: &[SpecSummary]) -> String {
     let parts = [
         (sum(|spec| spec.failed), "failed"),
         (sum(|spec| spec.non_strict), "not strict"),
+        (sum(|spec| spec.otherwise), "otherwise than the reference"),
         (sum(|spec| spec.known_failures), "known failures"),
         (sum(|spec| spec.inconclusive), "inconclusive"),
         (sum(|spec| spec.not_run), "not run"),

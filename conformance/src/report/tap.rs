@@ -26,7 +26,7 @@ pub fn render(report: &CheckReport) -> String {
             number += 1;
             let dialect = if several { format!("{}: ", run.dialect) } else { String::new() };
             let _infallible = writeln!(text, "{}", line(number, &dialect, case));
-            if matches!(case.verdict, Verdict::Fail | Verdict::NonStrict) {
+            if matches!(case.verdict, Verdict::Fail | Verdict::NonStrict | Verdict::Otherwise) {
                 text.push_str(&diagnosis(run, case));
             }
         }
@@ -36,7 +36,7 @@ pub fn render(report: &CheckReport) -> String {
 
 fn line(number: usize, dialect: &str, case: &CaseReport) -> String {
     let (ok, directive) = match case.verdict {
-        Verdict::Pass | Verdict::NonStrict => ("ok", String::new()),
+        Verdict::Pass | Verdict::NonStrict | Verdict::Otherwise => ("ok", String::new()),
         Verdict::Fail | Verdict::UnexpectedPass => ("not ok", String::new()),
         Verdict::KnownFailure => ("not ok", " # TODO ".to_owned() + &reason(case)),
         Verdict::NotRun => ("ok", " # SKIP ".to_owned() + &reason(case)),
@@ -45,6 +45,7 @@ fn line(number: usize, dialect: &str, case: &CaseReport) -> String {
     let word = match case.verdict {
         Verdict::UnexpectedPass => format!(" (it passes, but is listed as failing: {})", reason(case)),
         Verdict::NonStrict => " (not strict)".to_owned(),
+        Verdict::Otherwise => " (otherwise than the reference)".to_owned(),
         Verdict::Pass | Verdict::Fail | Verdict::KnownFailure | Verdict::Inconclusive | Verdict::NotRun => {
             String::new()
         }

@@ -100,8 +100,9 @@ fn dialect_line(run: &RunReport, width: usize, style: &dyn Style) -> String {
     let wire = Coverage::wire_must(run);
     let (must, deployment) = (Coverage::deployment_must(run), Coverage::deployment(run));
     let about = format!(
-        "not strict {}, known failures {}; MUST clauses: wire {} of {}, deployment {} of {} ({} of {} of all levels); {}",
+        "not strict {}, otherwise {}, known failures {}; MUST clauses: wire {} of {}, deployment {} of {} ({} of {} of all levels); {}",
         summary.non_strict,
+        summary.otherwise,
         summary.known_failures,
         wire.named,
         wire.clauses,
@@ -124,7 +125,7 @@ fn one_run(report: &RunReport, style: &dyn Style) -> String {
     page.head();
     page.failures();
     page.surprises();
-    page.non_strict();
+    page.kept_otherwise();
     page.known_failures();
     page.inconclusive();
     page.not_run();
@@ -265,20 +266,20 @@ impl Page<'_> {
         });
     }
 
-    fn non_strict(&mut self) {
+    fn kept_otherwise(&mut self) {
+        let about = |case: &CaseReport| {
+            let about = |failure: &Failure| match failure.why.as_str() {
+                "" => format!("{}: expected {}, got {}", failure.clause.0, failure.expected, failure.got),
+                why => format!("{}: {why}", failure.clause.0),
+            };
+            case.failure.as_ref().map(about).unwrap_or_default()
+        };
         let cases = self.with(Verdict::NonStrict);
-        self.section(
-            Role::Doubtful,
-            "not strict: a SHOULD is kept otherwise (a failure with --strict)",
-            &cases,
-            |case| {
-                let about = |failure: &Failure| match failure.why.as_str() {
-                    "" => format!("{}: expected {}, got {}", failure.clause.0, failure.expected, failure.got),
-                    why => format!("{}: {why}", failure.clause.0),
-                };
-                case.failure.as_ref().map(about).unwrap_or_default()
-            },
-        );
+        let heading = "not strict: a SHOULD is kept otherwise (a failure with --strict)";
+        self.section(Role::Doubtful, heading, &cases, about);
+        let cases = self.with(Verdict::Otherwise);
+        let heading = "otherwise than the reference, where no clause judges (REF, MAY)";
+        self.section(Role::Quiet, heading, &cases, about);
     }
 
     fn known_failures(&mut self) {

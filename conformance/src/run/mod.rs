@@ -224,9 +224,8 @@ impl Judge<'_> {
         let played = play(one.case, &stage, one.bound.min(left)).await;
         let late = Lateness { task: played.lag, loopback: self.metronome.worst_since(began) };
         let report = self.judged(&one, played, late);
-        let is_should = report.failure.as_ref().is_some_and(|failure| failure.level == Level::Should);
         // What is only recorded is not worth the time.
-        let counts = report.verdict == Verdict::Fail || report.verdict == Verdict::NonStrict && is_should;
+        let counts = report.verdict == Verdict::Fail || report.verdict == Verdict::NonStrict;
         let doubt = report.failure.as_ref().filter(|_| counts).and_then(|failure| Doubt::of(failure, late));
         Attempt { one, report, doubt }
     }

@@ -20,10 +20,11 @@ const SCRIPT: &str = include_str!("page.js");
 const TEXT_CHARS_MAX: usize = 1000;
 
 /// The groups of cases in the order of their urgency.
-const GROUPS: [(Verdict, &str); 7] = [
+const GROUPS: [(Verdict, &str); 8] = [
     (Verdict::Fail, "Failed"),
     (Verdict::UnexpectedPass, "Passed although listed as failing"),
     (Verdict::NonStrict, "Not strict"),
+    (Verdict::Otherwise, "Otherwise than the reference, where no clause judges"),
     (Verdict::KnownFailure, "Known failures"),
     (Verdict::Inconclusive, "Inconclusive"),
     (Verdict::NotRun, "Not run"),
@@ -151,7 +152,7 @@ fn dialects(report: &CheckReport) -> Markup {
         div.scroll {
             table.dialects {
                 thead { tr {
-                    @for heading in ["dialect", "passed", "failed", "not strict", "known failures", "not run", "wire MUST clauses named", "deployment clauses named", "took"] {
+                    @for heading in ["dialect", "passed", "failed", "not strict", "otherwise", "known failures", "not run", "wire MUST clauses named", "deployment clauses named", "took"] {
                         th scope="col" { (heading) }
                     }
                 } }
@@ -161,7 +162,7 @@ fn dialects(report: &CheckReport) -> Markup {
                         @let (wire, deployment) = (Coverage::wire_must(run), Coverage::deployment(run));
                         tr {
                             th scope="row" { a href={ "#dialect-" (slug(&run.dialect)) } { (run.dialect) } @if let Some(shared) = shared_line(run) { br; span.quiet { (prose(&shared)) } } }
-                            td { (summary.passed) } td.bad[summary.failed > 0] { (summary.failed) } td { (summary.non_strict) }
+                            td { (summary.passed) } td.bad[summary.failed > 0] { (summary.failed) } td { (summary.non_strict) } td { (summary.otherwise) }
                             td { (summary.known_failures) } td { (summary.not_run) }
                             td { (wire.named) " of " (wire.clauses) } td { (deployment.named) " of " (deployment.clauses) }
                             td { (show_elapsed(run.elapsed)) }
@@ -183,6 +184,7 @@ fn tiles(report: &CheckReport, summary: &Summary) -> Markup {
             (tile(summary.passed.to_string(), "passed", "pass"))
             (tile(summary.failed.to_string(), "failed", if summary.failed > 0 { "fail" } else { "none" }))
             (tile(summary.non_strict.to_string(), "not strict", if summary.non_strict > 0 { "nonstrict" } else { "none" }))
+            @if summary.otherwise > 0 { (tile(summary.otherwise.to_string(), "otherwise than the reference", "otherwise")) }
             (tile(summary.known_failures.to_string(), "known failures", if summary.known_failures > 0 { "known" } else { "none" }))
             @if summary.inconclusive > 0 { (tile(summary.inconclusive.to_string(), "inconclusive", "inconclusive")) }
             (tile(summary.not_run.to_string(), "not run", if summary.not_run > 0 { "notrun" } else { "none" }))
@@ -213,6 +215,7 @@ fn filter(summary: &Summary) -> Markup {
         (Verdict::Fail, summary.failed - summary.unexpected_passes),
         (Verdict::UnexpectedPass, summary.unexpected_passes),
         (Verdict::NonStrict, summary.non_strict),
+        (Verdict::Otherwise, summary.otherwise),
         (Verdict::KnownFailure, summary.known_failures),
         (Verdict::Inconclusive, summary.inconclusive),
         (Verdict::NotRun, summary.not_run),
@@ -331,6 +334,7 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
         Verdict::NonStrict => "nonstrict",
+        Verdict::Otherwise => "otherwise",
         Verdict::KnownFailure => "known",
         Verdict::UnexpectedPass => "surprise",
         Verdict::Inconclusive => "inconclusive",
@@ -343,6 +347,7 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
         Verdict::NonStrict => "not strict",
+        Verdict::Otherwise => "otherwise",
         Verdict::KnownFailure => "known",
         Verdict::UnexpectedPass => "surprise",
         Verdict::Inconclusive => "inconclusive",
