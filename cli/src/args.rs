@@ -41,7 +41,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run the reference server, everything in memory unless configured
     Serve(ServeArgs),
-    /// Judge a server: the reference one, one by a target file, or one by its URL
+    /// Judge a server: the reference one, one by a target file, or one by its URL; or a Socket.IO client
     Check(CheckArgs),
     /// Run a cluster with faults and check its history
     Sim(SimArgs),
@@ -129,7 +129,7 @@ pub(crate) struct CheckArgs {
     /// The server to judge, already running
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// A client to judge instead of a server: the command that starts it, under the contract of fixtures/clients/README.md
+    /// A Socket.IO client to judge instead of a server: the command that starts it for each case, from here; it does what fixtures/clients/README.md says on one page
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["target", "url", "dialect"])]
     pub(crate) client: Option<String>,
     /// With --url: the secret that signs the actors' tokens

@@ -186,6 +186,11 @@ impl<'a> Player<'a> {
             actor.over = true;
             return true;
         }
+        // A client's `3` without a `2` is of no consequence, and no text forbids it.
+        let is_client = self.stage.dialect.carrier == Carrier::Client;
+        if is_client && matches!(&got.what, What::Raw(Raw::Packet(packet)) if packet == "3") {
+            return true;
+        }
         let before = self.names.stand_in("each", Some(&actor.key));
         let allowed = actor.standing.allow.iter().any(|want| want.test(got, &self.names, &ears).is_ok());
         self.names.stand_in("each", before.as_deref());

@@ -92,13 +92,18 @@ impl Player<'_> {
         let program = self.stage.target.start_client(variables).map_err(unplayable)?;
         actor.hang_up();
         actor.over = false;
-        let lines = program.lines();
+        let (lines, mut ended) = (program.lines(), program.ended.clone());
         actor.line = Line::Bare(Link::program(|inlet| tell(program, inlet)));
         self.served = Some(Served { door, first: None, lines });
-        let first = self.next_knock(Instant::now() + START_TIMEOUT).await?;
-        let Some(first) = first else {
-            let got = format!("it asked for nothing within {}{}", show_duration(START_TIMEOUT), self.client_lines());
-            return Err(self.blamed(want, &got, "", site));
+        let within = || format!("it asked for nothing within {}", show_duration(START_TIMEOUT));
+        let first = tokio::select! {
+            biased;
+            first = self.next_knock(Instant::now() + START_TIMEOUT) => first?.ok_or_else(within),
+            () = async { drop(ended.wait_for(Option::is_some).await) } => Err(ended.borrow().clone().unwrap_or_default()),
+        };
+        let first = match first {
+            Ok(first) => first,
+            Err(got) => return Err(self.blamed(want, &format!("{got}{}", self.client_lines()), "", site)),
         };
         if let Some(served) = &mut self.served {
             served.first = Some(first);

@@ -41,7 +41,10 @@ fn wire_and_deployment_coverage_are_counted_apart() {
 fn the_command_that_runs_a_case_alone_can_be_pasted() {
     let mut report = sample::report();
     let command = rerun_command(&report, "rooms/joining/told [polling]");
-    assert_eq!(command, "chatwright check --target 'targets/our chat.toml' --filter 'rooms/joining/told'");
+    assert_eq!(
+        command,
+        "chatwright check --target 'targets/our chat.toml' --transport polling --filter 'rooms/joining/told'"
+    );
     report.origin = "http://127.0.0.1:5004".to_owned();
     report.strict = true;
     let command = rerun_command(&report, "a/b");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     clocks::{Distribution, Timeliness, calibration, distributions},
     outcome::{CaseReport, CheckReport, Entry, EntryKind, RunReport},
+    target::command_of,
 };
 
 /// `840 ms`, `3.20 s`, `2 m 05 s`.
@@ -27,7 +28,8 @@ pub fn filter_of(name: &str) -> &str {
 /// The command that runs one case alone on the same target.
 #[must_use]
 pub fn rerun_command(report: &RunReport, case: &str) -> String {
-    format!("{} --filter {}", check_command(report), single_quoted(filter_of(case)))
+    let transport = case.split_once(" [").map(|(_, rest)| format!(" --transport {}", rest.trim_end_matches(']')));
+    format!("{}{} --filter {}", check_command(report), transport.unwrap_or_default(), single_quoted(filter_of(case)))
 }
 
 fn check_command(report: &RunReport) -> String {
@@ -38,6 +40,7 @@ fn check_command(report: &RunReport) -> String {
         url if url.contains("://") => format!(" --dialect {} --url {}", quote(&report.dialect), quote(url)),
         file => format!(" --target {}", quote(file)),
     };
+    let target = command_of(&report.origin).map_or(target, |command| format!(" --client {}", quote(command)));
     format!("chatwright check{target}{strict}")
 }
 

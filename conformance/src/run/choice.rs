@@ -10,7 +10,7 @@ use crate::{
     plan::{Company, Planned, filter, plan, wanted},
     play::Stage,
     suite::Suite,
-    target::Target,
+    target::{KnownFailing, Target},
 };
 
 /// The cases of a run that this target cannot play, whatever it answers: it lacks what they need.
@@ -105,6 +105,14 @@ pub(super) fn dialect_of<'s>(suite: &'s Suite, target: &Target) -> Result<&'s Di
 }
 
 fn known_failures_exist(target: &Target, planned: &[Planned]) -> Result<(), RunError> {
-    let unmatched = target.known_failing.iter().find(|known| !planned.iter().any(|one| known.matches(&one.name)));
+    let ways = [Transport::Websocket, Transport::Polling, Transport::Upgrade];
+    let is_one =
+        |known: &KnownFailing| planned.iter().any(|one| ways.iter().any(|way| known.matches(&over(one, *way))));
+    let unmatched = target.known_failing.iter().find(|known| !is_one(known));
     unmatched.map_or(Ok(()), |known| Err(RunError::UnmatchedKnown { pattern: known.pattern.clone() }))
+}
+
+/// The name of a case with its transport, also where there is no other: what is known to fail may fail over one of them only.
+pub(super) fn over(one: &Planned, transport: Transport) -> String {
+    format!("{} [{transport}]", one.case.name)
 }

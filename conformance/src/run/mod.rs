@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 
 pub use self::choice::{apart, chosen, unplayable};
-use self::choice::{dialect_of, planned};
+use self::choice::{dialect_of, over, planned};
 pub use self::config::{Part, RunConfig, RunError};
 use crate::{
     case::Case,
@@ -231,7 +231,7 @@ impl Judge<'_> {
     }
 
     fn judged(&self, one: &Planned, played: Played, late: Lateness) -> CaseReport {
-        let known = self.target.known_failing.iter().find(|known| known.matches(&one.name));
+        let known = self.target.known_failing.iter().find(|known| known.matches(&over(one, one.transport)));
         let ended = match &played.end {
             Ending::Held => Ended::Held,
             Ending::Failed(failure) => Ended::Failed(failure),

@@ -1,7 +1,13 @@
 //! One child process in a process group of its own. The group dies with us, however we die: a small warden process waits for the
 //! end of a pipe that only we hold, and kills the group when we are gone without having said that all is well.
 
-use std::{collections::BTreeMap, io, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use nix::{
     sys::signal::{Signal, killpg},
@@ -39,6 +45,11 @@ impl Run {
     }
 }
 
+/// Where a program is that runs in a folder: one with a slash is found from there, which `Command` leaves open.
+pub(super) fn from_folder(program: &str, cwd: &Path) -> io::Result<PathBuf> {
+    if program.contains('/') { std::path::absolute(cwd.join(program)) } else { Ok(PathBuf::from(program)) }
+}
+
 /// A running child process with everything that it starts itself. Dropped, it is killed.
 pub(super) struct ChildProcess {
     child: Child,
@@ -61,9 +72,7 @@ impl ChildProcess {
     /// Starts it; what it prints on its standard output is for the caller, the rest of its output goes to a tail.
     pub(super) fn spawn_heard(run: &Run) -> io::Result<(Self, Option<ChildStdout>)> {
         let (program, arguments) = run.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
-        // A program with a slash is found from the folder it runs in, which `Command` leaves open.
-        let program = if program.contains('/') { run.cwd.join(program) } else { PathBuf::from(program) };
-        let mut command = Command::new(program);
+        let mut command = Command::new(from_folder(program, &run.cwd)?);
         for name in &run.without {
             command.env_remove(name);
         }

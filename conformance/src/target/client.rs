@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 
 use super::{
@@ -37,6 +37,8 @@ pub(crate) enum Said {
 /// A client that runs. Dropped, it is killed with everything that it has started.
 pub(crate) struct ClientProgram {
     pub(crate) said: mpsc::Receiver<Said>,
+    /// How it has ended, once it has.
+    pub(crate) ended: watch::Receiver<Option<String>>,
     tail: Tail,
     listening: tokio::task::AbortHandle,
 }
@@ -66,6 +68,7 @@ impl Target {
             ChildProcess::spawn_heard(&run).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", run.show())))?;
         let tail = process.tail.clone();
         let (sink, said) = mpsc::channel(LINES_MAX);
+        let (end, ended) = watch::channel(None);
         let others = tail.clone();
         let listening = tokio::spawn(async move {
             if let Some(stdout) = stdout {
@@ -86,9 +89,11 @@ impl Target {
                 }
             }
             let code = process.ended().await;
+            let how = code.map_or_else(|| "it ended".to_owned(), |code| format!("it ended with exit code {code}"));
+            end.send_replace(Some(how));
             let _gone = sink.send(Said::Exited(code)).await;
         });
-        Ok(ClientProgram { said, tail, listening: listening.abort_handle() })
+        Ok(ClientProgram { said, ended, tail, listening: listening.abort_handle() })
     }
 }
 
@@ -106,6 +111,18 @@ impl Drop for ClientProgram {
     }
 }
 
+/// How reports name a client that was given by its command.
+const COMMAND: &str = "client: ";
+
+fn shown_as(command: &str) -> String {
+    format!("{COMMAND}{command}")
+}
+
+/// The command of a client that was given by it; `origin` is where a report says that its target comes from.
+pub(crate) fn command_of(origin: &str) -> Option<&str> {
+    origin.strip_prefix(COMMAND)
+}
+
 impl TargetFile {
     /// A client that this command of a shell starts.
     ///
@@ -119,10 +136,12 @@ impl TargetFile {
         }
         let text = format!(
             "name = {}\ndialect = \"client\"\n[start]\ncommand = [\"sh\", \"-c\", {}]\n",
-            quoted(command),
+            quoted(&shown_as(command)),
             quoted(&format!("exec {command}"))
         );
         // It runs where the user is: paths in the command are meant from there.
-        Self::parse(Path::new("client.toml"), &text).map_err(|e| FileError::whole(Path::new(command), e.problem))
+        let file = Self::parse(Path::new("client.toml"), &text);
+        let file = file.map_err(|e| FileError::whole(Path::new(command), e.problem))?;
+        Ok(Self { path: shown_as(command).into(), ..file })
     }
 }

@@ -48,7 +48,7 @@ pub use self::{
     template::Template,
 };
 pub(crate) use self::{
-    client::{ClientProgram, Said},
+    client::{ClientProgram, Said, command_of},
     place::read_text,
 };
 use crate::{auth_stub::AuthStubHandle, outcome::About, tokens::TokenMaker};

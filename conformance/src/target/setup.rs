@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs::File, path::Path, process::Stdio, time::Sys
 use tokio::process::Command;
 
 use super::{
+    child::from_folder,
     children::show_output,
     file::{StartSpec, TargetFile},
     launch::TargetError,
@@ -50,6 +51,7 @@ pub(super) async fn run(
 async fn step(file: &TargetFile, spec: &StartSpec, words: &[String]) -> Result<(), TargetError> {
     let shown = format!("setup `{}` in {}", words.join(" "), spec.cwd.display());
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    let program = from_folder(program, &spec.cwd).map_err(|e| failed(file, format!("{shown}: {e}")))?;
     let child = Command::new(program)
         .args(arguments)
         .current_dir(&spec.cwd)
