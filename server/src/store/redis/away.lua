@@ -24,7 +24,10 @@ end
 -- ARGV: 2 how many stay, 3 standing, 4 forgotten, 5.. pairs of offset and text. Returns 0 if it is not kept any more.
 function steps.add()
   local left = redis.call('PTTL', away)
-  if left <= 0 then return 0 end
+  if left <= 0 then -- the last millisecond counts as over, for whoever takes it too
+    redis.call('DEL', away, told)
+    return 0
+  end
   redis.call('HSET', away, 'standing', ARGV[3], 'forgotten', ARGV[4])
   append(5)
   redis.call('XTRIM', told, 'MAXLEN', '~', ARGV[2])
