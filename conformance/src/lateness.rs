@@ -41,16 +41,17 @@ const BUSY_PERCENT: f64 = 40.0;
 pub(crate) enum Doubt {
     /// It was so late.
     Late(Duration),
-    /// The failure is about time alone, and the machine was busy: who was late, judge or target, cannot be told apart.
+    /// The machine was busy. A failure by time alone then may be the judge's or the target's; and of cases played together any failure may
+    /// be that something came late, and something else before it.
     Busy,
 }
 
 impl Doubt {
     /// Whether there is any about this failure.
-    pub(crate) fn of(failure: &Failure, late: Lateness) -> Option<Self> {
+    pub(crate) fn of(failure: &Failure, late: Lateness, together: bool) -> Option<Self> {
         match late.worst() {
             late if late > LAG_MAX => Some(Self::Late(late)),
-            _ => (failure.timed && is_machine_busy()).then_some(Self::Busy),
+            _ => ((failure.timed || together) && is_machine_busy()).then_some(Self::Busy),
         }
     }
 

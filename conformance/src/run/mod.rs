@@ -226,7 +226,8 @@ impl Judge<'_> {
         let report = self.judged(&one, played, late);
         // What is only recorded is not worth the time.
         let counts = report.verdict == Verdict::Fail || report.verdict == Verdict::NonStrict;
-        let doubt = report.failure.as_ref().filter(|_| counts).and_then(|failure| Doubt::of(failure, late));
+        let doubt =
+            report.failure.as_ref().filter(|_| counts).and_then(|failure| Doubt::of(failure, late, number == 0));
         Attempt { one, report, doubt }
     }
 
