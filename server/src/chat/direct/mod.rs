@@ -38,7 +38,7 @@ use crate::{
     chat::{
         Clocks, Confirmation, ConnectRefusal, Connection, Core, Health, Limits, PortHealth,
         backlog::Backlog,
-        refusing::{away, check_id},
+        refusing::{self, away},
         registry::Registry,
     },
     metrics::Metrics,
@@ -303,4 +303,22 @@ fn only(audience: &Audience) -> Result<&UserId, Refusal> {
         Audience::Room(_) | Audience::Here => None,
     }
     .ok_or(Refusal::Invalid { field: "targetUserId", problem: "must be a string" })
+}
+
+/// Ids of this dialect are more than blanks.
+fn check_id(id: &str, field: &'static str, characters_max: usize) -> Result<(), Refusal> {
+    let is_blank = id.trim().is_empty();
+    refusing::check_id(if is_blank { "" } else { id }, field, characters_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_more_than_blanks_and_not_too_long() {
+        for (id, is_good) in [("a", true), (" a ", true), ("abc", true), ("", false), (" \t", false), ("abcd", false)] {
+            assert_eq!(check_id(id, "userId", 3).is_ok(), is_good, "{id:?}");
+        }
+    }
 }
