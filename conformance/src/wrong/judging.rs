@@ -74,29 +74,20 @@ impl Watcher for NoWatcher {
     fn judged(&self, _: &KillRow) {}
 }
 
-/// How the cases of one run share their target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Company {
-    /// Several at a time, as in each other run.
-    SideBySide,
-    /// One after another: a server that tells everybody everything spoils its own cases for each other.
-    OneByOne,
-}
-
 /// What is played on one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
     /// Globs of cases; none: all.
     pub cases: Vec<String>,
-    /// Side by side or not.
-    pub company: Company,
+    /// One after another, and not several at a time: a server that tells everybody everything spoils its own cases for each other.
+    pub one_by_one: bool,
     /// How long a case may sit out clocks, where that is more than usual.
     pub clock_budget: Option<Duration>,
 }
 
 impl Round {
-    fn of(server: &WrongServer, cases: Vec<String>, company: Company) -> Self {
-        Self { cases, company, clock_budget: server.clock_budget }
+    fn of(server: &WrongServer, cases: Vec<String>, one_by_one: bool) -> Self {
+        Self { cases, one_by_one, clock_budget: server.clock_budget }
     }
 }
 
@@ -255,7 +246,7 @@ where
         let mut target = server.start_base(self.bases, options).await.map_err(|e| e.to_string())?;
         target.keep(kept);
         let deaths = target.deaths();
-        let report = (self.play)(target, Round::of(server, cases, Company::SideBySide)).await?;
+        let report = (self.play)(target, Round::of(server, cases, false)).await?;
         deaths.all().first().map_or(Ok(report), |death| Err(death.to_string()))
     }
 
@@ -267,7 +258,7 @@ where
         let base = self.base(place).await;
         let _turn = self.turn(server).await;
         let row = match base {
-            Ok(base) => self.row(server, base, 1, Company::SideBySide).await,
+            Ok(base) => self.row(server, base, 1).await,
             Err(why) => not_tried(server, format!("its base: {why}")),
         };
         self.watcher.judged(&row);
@@ -283,7 +274,7 @@ where
             if !row.weak.is_empty() {
                 self.look_again(server, base, &row.weak).await;
             }
-            *row = self.row(server, base, attempt, Company::OneByOne).await;
+            *row = self.row(server, base, attempt).await;
             self.watcher.judged(row);
         }
     }
@@ -296,14 +287,14 @@ where
         base.weak.lock().unwrap_or_else(PoisonError::into_inner).retain(|name| !passed.contains(name.as_str()));
     }
 
-    async fn row(&self, server: &WrongServer, base: &BaseRun, attempt: u32, company: Company) -> KillRow {
+    async fn row(&self, server: &WrongServer, base: &BaseRun, attempt: u32) -> KillRow {
         let began = Instant::now();
-        let tried = self.attempt(server, base, company).await;
+        let tried = self.attempt(server, base, attempt).await;
         let row = tried.unwrap_or_else(|why| not_tried(server, why));
         KillRow { attempts: attempt, elapsed: began.elapsed(), ..row }
     }
 
-    async fn attempt(&self, server: &WrongServer, base: &BaseRun, company: Company) -> Result<KillRow, String> {
+    async fn attempt(&self, server: &WrongServer, base: &BaseRun, attempt: u32) -> Result<KillRow, String> {
         let globs = match self.judging.others_max {
             None => server.play.clone(),
             Some(others_max) => sample(server, &base.report, others_max)?,
@@ -312,7 +303,7 @@ where
         let (mut target, planted) = server.start(self.bases, options).await.map_err(|e| e.to_string())?;
         target.keep(kept);
         let deaths = target.deaths();
-        let report = (self.play)(target, Round::of(server, globs, company)).await?;
+        let report = (self.play)(target, Round::of(server, globs, attempt > 1)).await?;
         Ok(KillRow { unused_rules: planted.unused_rules(), ..weigh(server, &report, &base.weak(), &deaths.all()) })
     }
 }
@@ -377,7 +368,7 @@ mod tests {
         let (plays, diary) = (AtomicU32::new(0), Diary::default());
         let play = |target: Target, round: Round| {
             let play = plays.fetch_add(1, Ordering::SeqCst);
-            assert_eq!(round.company == Company::OneByOne, play == 2, "only the second look is one by one");
+            assert_eq!(round.one_by_one, play == 2, "only the second look is one by one");
             async move {
                 target.stop().await;
                 // First the base, which passes; then a try that notices nothing; then one that does.

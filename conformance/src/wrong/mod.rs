@@ -20,7 +20,7 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use self::{
     file::{Defect, Edit, WrongServer, meant},
-    judging::{Company, Judging, NoWatcher, OTHERS_MAX, Round, Watcher, judge_wrong_servers},
+    judging::{Judging, NoWatcher, OTHERS_MAX, Round, Watcher, judge_wrong_servers},
     kill::{Kill, KillRow, KillTable, KillVerdict, proven_cases, weigh},
     player::player,
     provide::{Provided, Provider},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::judging::{Company, Round};
+use super::judging::Round;
 use crate::{
     outcome::RunReport,
     run::{NoObserver, RunConfig, run},
@@ -20,10 +20,7 @@ pub fn player(suite: Arc<Suite>, seed: u64) -> impl Fn(Target, Round) -> BoxFutu
         let suite = Arc::clone(&suite);
         let played = tokio::task::spawn_blocking(move || {
             let usual = RunConfig::default();
-            let parallel = match round.company {
-                Company::SideBySide => usual.parallel,
-                Company::OneByOne => 1,
-            };
+            let parallel = if round.one_by_one { 1 } else { usual.parallel };
             let clock_budget = round.clock_budget.unwrap_or(usual.clock_budget);
             let config = RunConfig { filter: round.cases, seed, parallel, clock_budget, ..usual };
             let report = Handle::current().block_on(run(&suite, &config, &target, &NoObserver));

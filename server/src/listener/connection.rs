@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{stall::Writing, stream::Guarded};
 use socket2::SockRef;
+
+use super::{stall::Writing, stream::Guarded};
 
 /// A TCP connection of this process, unique while the process lives. For logs; not a secret and not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chatwright_protocol::dialects::conversations::{self, close_code, server};
 
-use super::{Assembled, Foundation, SOCKET, StartError};
+use super::{Assembled, Foundation, SOCKET, StartError, redis_options};
 use crate::{
     bus::{
         Bus, Deliveries,
@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     events::{EventSink, conversations_wire, json_lines::JsonLines, kafka::KafkaEvents, several::SeveralSinks},
     http::conversations_routes,
-    redis_link::{RedisLink, RedisOptions},
+    redis_link::RedisLink,
     store::{
         RosterStore,
         conversations::{ConversationStore, memory::MemoryConversations},
@@ -84,7 +84,7 @@ fn cluster(config: &Config, shared: &Shared) -> Result<Cluster, StartError> {
         let (bus, deliveries) = shared.bus.endpoint_for_all();
         return Ok((Arc::clone(&shared.roster), Arc::new(bus), deliveries));
     };
-    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
+    let options = redis_options(config, redis);
     let (bus, deliveries) = RedisBus::on(&options, Channels::CONVERSATIONS)?;
     Ok((Arc::new(RedisRoster::new(RedisLink::new(&options)?)), Arc::new(bus), deliveries))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chatwright_protocol::dialects::direct;
 
-use super::{Assembled, Foundation, SOCKET, StartError};
+use super::{Assembled, Foundation, SOCKET, StartError, redis_options};
 use crate::{
     bus::{
         channels::{Channels, Hearing, memory::MemoryExchange, redis::RedisChannels},
@@ -16,7 +16,7 @@ use crate::{
     },
     config::Config,
     http::{direct_rest_routes, direct_socket_routes},
-    redis_link::{RedisLink, RedisOptions},
+    redis_link::RedisLink,
     store::{
         RosterStore,
         direct::DirectStore,
@@ -73,7 +73,7 @@ async fn ports(config: &Config, shared: &Shared) -> Result<(Ports, Hearing), Sta
         let channels: Arc<dyn Channels> = Arc::new(channels);
         return Ok((Ports { store, roster: Arc::clone(&shared.roster), channels }, hearing));
     };
-    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
+    let options = redis_options(config, redis);
     let (channels, hearing) = RedisChannels::new(&options, INTEREST)?;
     let roster = Arc::new(RedisRoster::new(RedisLink::new(&options)?));
     Ok((Ports { store, roster, channels: Arc::new(channels) }, hearing))

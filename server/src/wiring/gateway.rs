@@ -6,7 +6,7 @@ use axum::Router;
 use chatwright_protocol::{dialects::gateway, vocabulary::MessageId};
 use http::Uri;
 
-use super::{Assembled, Foundation, SOCKET, StartError};
+use super::{Assembled, Foundation, SOCKET, StartError, away, redis_options};
 use crate::{
     bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
     chat::{
@@ -31,7 +31,7 @@ use crate::{
         memory_gateway::{MemoryAccounts, MemoryArchive, MemoryCache},
         memory_roster::MemoryRoster,
         mongodb::{MongoAccounts, MongoLink, MongoRoomMessages},
-        redis::{RedisAway, RedisHistoryCache, RedisMessages, RedisRoster},
+        redis::{RedisHistoryCache, RedisMessages, RedisRoster},
     },
     transport::Engine,
 };
@@ -111,7 +111,8 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
         parts.message = Some(message_routes(Arc::new(histories), Arc::clone(&stores.feed), gate.clone()));
     }
     if role.plays(Role::Chat) {
-        let away = away(config, shared)?;
+        let redis = config.redis.as_ref().map(|redis| live_options(config, redis));
+        let away = away(redis.as_ref(), &shared.away)?;
         let engine = foundation.recovering_engine(gateway::DIALECT.path, Arc::clone(&core), Some(away));
         let sockets = doors.engine(gateway::DIALECT.path, engine.service());
         parts.chat = Some((chat_routes(Arc::clone(&core)), sockets));
@@ -169,7 +170,7 @@ fn front(foundation: &Foundation<'_>, parts: &Parts) -> Router {
 
 async fn stores(config: &Config, shared: &Shared) -> Result<Stores, StartError> {
     let cache: Arc<dyn HistoryCache> = match &config.redis {
-        Some(redis) => Arc::new(RedisHistoryCache::new(RedisLink::new(&options(config, redis))?, CACHE_TTL)),
+        Some(redis) => Arc::new(RedisHistoryCache::new(RedisLink::new(&redis_options(config, redis))?, CACHE_TTL)),
         None => Arc::clone(&shared.cache),
     };
     let (accounts, archive): (Arc<dyn AccountStore>, Arc<dyn Archive>) = match &config.mongodb {
@@ -224,17 +225,7 @@ fn live(config: &Config, shared: &Shared) -> Result<Live, StartError> {
     Ok((recent, Arc::new(RedisRoster::new(link)), Arc::new(bus), deliveries))
 }
 
-/// Where those whose clients are away are kept for other instances.
-fn away(config: &Config, shared: &Shared) -> Result<Arc<dyn AwayStore>, StartError> {
-    let Some(redis) = &config.redis else { return Ok(Arc::clone(&shared.away)) };
-    Ok(Arc::new(RedisAway::new(RedisLink::new(&live_options(config, redis))?)))
-}
-
 fn live_options(config: &Config, redis: &RedisConfig) -> RedisOptions {
     let prefix = format!("{}{LIVE_PREFIX}", redis.prefix);
-    options(config, &RedisConfig { prefix, ..redis.clone() })
-}
-
-fn options(config: &Config, redis: &RedisConfig) -> RedisOptions {
-    RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout }
+    redis_options(config, &RedisConfig { prefix, ..redis.clone() })
 }

@@ -20,15 +20,15 @@ use crate::{
     },
     chat::{self, Core},
     clock,
-    config::{Config, Secret, VerifierConfig},
+    config::{Config, RedisConfig, Secret, VerifierConfig},
     http::{
         Doors, admin_routes,
         pages::{self, Whereabouts},
     },
     listener::{ListenError, Listener, Serving, Tls, TlsError},
     metrics::Metrics,
-    redis_link::BadRedis,
-    store::{away::AwayStore, mongodb::BadMongo, postgres::BadPostgres},
+    redis_link::{BadRedis, RedisLink, RedisOptions},
+    store::{away::AwayStore, mongodb::BadMongo, postgres::BadPostgres, redis::RedisAway},
     transport::{EndReason, Engine},
 };
 
@@ -108,6 +108,17 @@ impl Foundation<'_> {
         let Self { config, gate, metrics, .. } = self;
         Engine::new(config.engine_kind, path, config.engine, core, gate.clone(), metrics.clone(), away)
     }
+}
+
+/// How one Redis is used, whatever for.
+fn redis_options(config: &Config, redis: &RedisConfig) -> RedisOptions {
+    RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout }
+}
+
+/// Where those whose clients are away are kept for other instances: on Redis, or else with those who share this process.
+fn away(redis: Option<&RedisOptions>, here: &Arc<dyn AwayStore>) -> Result<Arc<dyn AwayStore>, BadRedis> {
+    let Some(options) = redis else { return Ok(Arc::clone(here)) };
+    Ok(Arc::new(RedisAway::new(RedisLink::new(options)?)))
 }
 
 /// What a dialect's wiring makes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chatwright_protocol::{dialects::rooms, vocabulary::MessageId};
 
-use super::{Assembled, Foundation, SOCKET, StartError};
+use super::{Assembled, Foundation, SOCKET, StartError, away, redis_options};
 use crate::{
     amqp_link::{AmqpLink, Topology},
     bus::{Bus, Deliveries, memory::MemoryHub, redis::RedisBus},
@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     events::{EventSink, json_lines::JsonLines, rabbitmq::RabbitmqEvents, several::SeveralSinks, wire},
     http::rooms_routes,
-    redis_link::{RedisLink, RedisOptions},
+    redis_link::RedisLink,
     store::{
         InstanceId, MessageStore, RosterStore,
         archived::ArchivedMessages,
@@ -25,7 +25,7 @@ use crate::{
         memory_away::MemoryAway,
         memory_roster::MemoryRoster,
         mongodb::{MongoArchive, MongoLink},
-        redis::{RedisAway, RedisMessages, RedisRoster},
+        redis::{RedisMessages, RedisRoster},
     },
 };
 
@@ -61,18 +61,12 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
     let hub = Hub::start(rules, InstanceId::fresh(), ports, deliveries, metrics.clone());
     hub.renew().await; // known to the cluster before the first client comes
     let core: Arc<dyn Core> = Arc::clone(&hub) as Arc<dyn Core>;
-    let away = away(config, shared)?;
+    let redis = config.redis.as_ref().map(|redis| redis_options(config, redis));
+    let away = away(redis.as_ref(), &shared.away)?;
     let engine = foundation.recovering_engine(rooms::DIALECT.path, Arc::clone(&core), Some(away));
     let rest = doors.rest(rooms_routes(Arc::clone(&hub), gate.clone(), config.rest_body_bytes_max));
     let routes = rest.merge(doors.engine(rooms::DIALECT.path, engine.service()));
     Ok(Assembled { core, hub: Some(hub), engine: Some(engine), routes: vec![(SOCKET, routes)] })
-}
-
-/// Where those whose clients are away are kept for other instances.
-fn away(config: &Config, shared: &Shared) -> Result<Arc<dyn AwayStore>, StartError> {
-    let Some(redis) = &config.redis else { return Ok(Arc::clone(&shared.away)) };
-    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
-    Ok(Arc::new(RedisAway::new(RedisLink::new(&options)?)))
 }
 
 async fn events(config: &Config) -> Result<Option<Arc<dyn EventSink>>, StartError> {
@@ -104,7 +98,7 @@ async fn ports(
         let (messages, roster) = (Arc::clone(&shared.messages), Arc::clone(&shared.roster));
         return Ok((Ports { messages, roster, bus: Arc::new(bus) as Arc<dyn Bus>, events }, deliveries));
     };
-    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
+    let options = redis_options(config, redis);
     let link = RedisLink::new(&options)?;
     let (bus, deliveries) = RedisBus::new(&options)?;
     let front = RedisMessages::new(link.clone(), retention(config));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chatwright_protocol::dialects::sessions::DIALECT;
 
-use super::{Assembled, Foundation, SOCKET, StartError};
+use super::{Assembled, Foundation, SOCKET, StartError, redis_options};
 use crate::{
     bus::{Deliveries, memory::MemoryHub, redis::RedisBus},
     chat::{
@@ -13,7 +13,7 @@ use crate::{
     },
     config::Config,
     http::sessions_routes,
-    redis_link::{RedisLink, RedisOptions},
+    redis_link::RedisLink,
     store::{
         InstanceId,
         sessions::{SessionStore, failover::Failover, memory::MemorySessions, redis::RedisSessions},
@@ -52,7 +52,7 @@ fn ports(config: &Config, shared: &Shared) -> Result<(Ports, Deliveries), StartE
         let (bus, deliveries) = shared.bus.endpoint();
         return Ok((Ports { sessions: Arc::clone(&shared.sessions), bus: Arc::new(bus) }, deliveries));
     };
-    let options = RedisOptions { server: redis.clone(), timeout: config.clocks.backend_timeout };
+    let options = redis_options(config, redis);
     let (bus, deliveries) = RedisBus::on_channels(&options, CHANNEL)?;
     let sessions = Failover::new(Arc::new(RedisSessions::new(RedisLink::new(&options)?)));
     Ok((Ports { sessions: Arc::new(sessions), bus: Arc::new(bus) }, deliveries))

@@ -14,7 +14,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::packet::Packet;
-use crate::store::away::{Told, Trail};
+use crate::{
+    chance,
+    store::away::{Told, Trail},
+};
 
 /// What an entry costs beside its bytes.
 const ENTRY_OVERHEAD: usize = size_of::<Entry>();
@@ -27,7 +30,7 @@ pub(crate) struct Offset(u64);
 impl Offset {
     /// One that no other event has.
     pub(crate) fn next() -> Self {
-        static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0 >> 1));
+        static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(chance::bits() as u64 >> 1));
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
