@@ -30,7 +30,7 @@ fn message() -> Event {
 }
 
 fn packet(event: &Event) -> Packet {
-    match (DIALECT.server.encode)(event).expect("rooms has words for a message") {
+    match (DIALECT.server.encode)(event).expect("rooms has words for a message").packet() {
         AppPacket::Event { name, args } => Packet::event(&name, args),
         AppPacket::Json(_) => unreachable!("rooms speaks Socket.IO"),
     }

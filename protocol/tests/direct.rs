@@ -92,7 +92,7 @@ fn broken_payloads_are_refused_with_the_field_that_is_wrong() {
 
 #[test]
 fn a_new_message_holds_all_documented_fields() {
-    let AppPacket::Event { name, args } = (DIALECT.server.encode)(&Event::Message(message())).unwrap() else {
+    let AppPacket::Event { name, args } = (DIALECT.server.encode)(&Event::Message(message())).unwrap().packet() else {
         panic!("a Socket.IO event was expected");
     };
     assert_eq!(name, "new_message");
@@ -124,10 +124,10 @@ fn a_client_reads_what_the_server_says() {
         Event::Refused(Refusal::NotAuthenticated),
     ];
     for event in events {
-        let packet = (DIALECT.server.encode)(&event).unwrap();
+        let packet = (DIALECT.server.encode)(&event).unwrap().packet();
         assert_eq!((DIALECT.client.decode)(&packet), Ok(event));
     }
-    let sent = (DIALECT.server.encode)(&Event::Sent(message())).unwrap();
+    let sent = (DIALECT.server.encode)(&Event::Sent(message())).unwrap().packet();
     let Ok(Event::Sent(read)) = (DIALECT.client.decode)(&sent) else { panic!("message_sent was expected") };
     assert_eq!((read.id, read.text, read.sequence), (message().id, message().text, 3));
 }

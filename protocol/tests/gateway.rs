@@ -80,7 +80,7 @@ fn fields_of_another_type_are_refused() {
 
 #[test]
 fn what_the_server_writes_the_client_reads_again() {
-    let packet = (DIALECT.server.encode)(&Event::Message(message())).expect("the dialect has words for it");
+    let packet = (DIALECT.server.encode)(&Event::Message(message())).expect("the dialect has words for it").packet();
     assert_eq!(
         packet,
         AppPacket::event(

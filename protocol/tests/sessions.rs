@@ -144,7 +144,7 @@ fn events_are_said_as_documented_and_read_back() {
         ),
     ];
     for (event, name, payload) in cases {
-        let packet = (DIALECT.server.encode)(&event).unwrap();
+        let packet = (DIALECT.server.encode)(&event).unwrap().packet();
         assert_eq!(packet, AppPacket::event(name, payload));
         assert_eq!((DIALECT.client.decode)(&packet), Ok(event));
     }

@@ -128,8 +128,8 @@ async fn handle(core: &Arc<dyn Core>, connection: &Arc<Connection>, metrics: &Me
     }
     if let Err(refusal) = outcome {
         tracing::debug!(connection = %connection.id(), %refusal, "refused");
-        if let Some(packet) = (dialect.server.refuse)(&incoming.packet, &refusal) {
-            connection.tell(&Frame::from(&packet));
+        if let Some(words) = (dialect.server.refuse)(&incoming.packet, &refusal) {
+            connection.tell(&Frame::from(words));
         }
     }
 }

@@ -8,12 +8,14 @@ pub mod direct;
 pub mod gateway;
 pub mod rooms;
 pub mod sessions;
+mod spoken;
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::vocabulary::{Command, Event, Message, Refusal, RoomId, UserId};
+pub use spoken::Spoken;
 
 /// What a dialect says on its carrier, one layer above the Socket.IO codec.
 #[derive(Debug, Clone, PartialEq)]
@@ -190,9 +192,9 @@ pub struct ServerSide {
     /// What a client's packet asks for; a refusal where the packet is not well-formed.
     pub decode: fn(&AppPacket) -> Result<Command, Refusal>,
     /// What the client reads for an event; `None` where the dialect has no words for it.
-    pub encode: fn(&Event) -> Option<AppPacket>,
+    pub encode: fn(&Event) -> Option<Spoken>,
     /// What the client reads when this packet of it was refused; `None` where the dialect has no words for it.
-    pub refuse: fn(&AppPacket, &Refusal) -> Option<AppPacket>,
+    pub refuse: fn(&AppPacket, &Refusal) -> Option<Spoken>,
 }
 
 /// The client's half of a dialect: pure functions.

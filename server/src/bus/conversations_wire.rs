@@ -10,17 +10,17 @@ use super::{Notice, NoticeBody};
 use crate::store::{InstanceId, Stored};
 
 #[derive(Serialize, Deserialize)]
-struct NoticeJson {
+struct NoticeJson<'a> {
     origin: String,
     participants: Vec<String>,
     #[serde(flatten)]
-    body: BodyJson,
+    body: BodyJson<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
-enum BodyJson {
-    NewMessage(MessageJson),
+enum BodyJson<'a> {
+    NewMessage(MessageJson<'a>),
     Typing(TypingJson),
 }
 

@@ -116,9 +116,9 @@ struct HistoryQuery {
 }
 
 #[derive(Debug, Serialize)]
-struct HistoryJson {
+struct HistoryJson<'a> {
     success: bool,
-    messages: Vec<MessageJson>,
+    messages: Vec<MessageJson<'a>>,
 }
 
 async fn history(
@@ -126,11 +126,12 @@ async fn history(
     _: Caller,
     room: RoomPath,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Result<Json<HistoryJson>, Failure> {
+) -> Result<Response, Failure> {
     let Query(query) = query.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "Invalid query"))?;
     let limit = query.limit.as_deref().map(limit).transpose()?;
     let messages = rest.hub.history(&room_id(room)?, limit).await?;
-    Ok(Json(HistoryJson { success: true, messages: messages.iter().map(MessageJson::from).collect() }))
+    let messages = messages.iter().map(MessageJson::from).collect();
+    Ok(Json(HistoryJson { success: true, messages }).into_response())
 }
 
 /// A whole number; the core takes the nearest that is allowed, so no number is too large or too small.
@@ -143,10 +144,10 @@ fn limit(text: &str) -> Result<usize, Failure> {
 }
 
 #[derive(Debug, Serialize)]
-struct SentJson {
+struct SentJson<'a> {
     success: bool,
     message: &'static str,
-    data: MessageJson,
+    data: MessageJson<'a>,
 }
 
 async fn message(
@@ -154,7 +155,7 @@ async fn message(
     caller: Caller,
     room: RoomPath,
     request_body: Body,
-) -> Result<Json<SentJson>, Failure> {
+) -> Result<Response, Failure> {
     let room = room_id(room)?;
     let mut body = body::object(request_body, rest.body_bytes_max).await?;
     let speaker = caller.speaker(&body, &rest)?;
@@ -165,7 +166,8 @@ async fn message(
         return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"));
     };
     let message = rest.hub.post(&speaker, Post { room, text, kind }).await?;
-    Ok(Json(SentJson { success: true, message: "Message sent", data: MessageJson::from(&message) }))
+    let data = MessageJson::from(&message);
+    Ok(Json(SentJson { success: true, message: "Message sent", data }).into_response())
 }
 
 #[derive(Debug, Serialize)]

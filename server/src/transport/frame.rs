@@ -3,10 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use chatwright_protocol::{
-    dialects::{AppPacket, Dialect},
+    dialects::{Dialect, Spoken},
     vocabulary::{Event, RoomId},
 };
-use serde::{Serialize, Serializer, ser::SerializeTuple};
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeTuple},
+};
 use serde_json::value::RawValue;
 
 use super::lean::{Numbered, Offset, Packet};
@@ -20,8 +23,7 @@ pub struct Frame {
 
 #[derive(Debug)]
 struct Inner {
-    name: String,
-    args: Vec<Box<RawValue>>,
+    spoken: Spoken,
     place: Option<(RoomId, Position)>,
     packet: OnceLock<Packet>,
     numbered: OnceLock<Numbered>,
@@ -31,7 +33,7 @@ impl Frame {
     /// What a client of this dialect reads for an event; `None` where the dialect has no words for it.
     #[must_use]
     pub fn of(dialect: &Dialect, event: &Event) -> Option<Self> {
-        (dialect.server.encode)(event).map(|packet| Self::from(&packet))
+        (dialect.server.encode)(event).map(Self::from)
     }
 
     /// The same, after which a client knows a room up to this position: a message.
@@ -50,24 +52,21 @@ impl Frame {
     /// The Socket.IO event's name; empty for a dialect without event names.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.name
+        self.inner.spoken.name().unwrap_or_default()
     }
 
     /// The arguments: serialises as a tuple of values that are JSON already.
     #[must_use]
     pub fn args(&self) -> Args<'_> {
-        Args(&self.inner.args)
+        Args(self.inner.spoken.json())
     }
 
     /// The Socket.IO event, or the JSON text of what is no event, in a WebSocket's frame; made once for all connections.
     pub(super) fn packet(&self) -> &Packet {
-        let mut args = self.inner.args.iter().map(|arg| arg.get());
-        self.inner.packet.get_or_init(|| {
-            if self.inner.name.is_empty() {
-                Packet::of(args.next().unwrap_or("null"))
-            } else {
-                Packet::event(&self.inner.name, args)
-            }
+        let spoken = &self.inner.spoken;
+        self.inner.packet.get_or_init(|| match spoken.name() {
+            None => Packet::of(spoken.json()),
+            Some(name) => Packet::event(name, std::iter::once(spoken.json())),
         })
     }
 
@@ -76,43 +75,34 @@ impl Frame {
         self.inner.numbered.get_or_init(|| {
             let offset = Offset::next();
             let text = format!("\"{offset}\"");
-            let args = self.inner.args.iter().map(|arg| arg.get()).chain([text.as_str()]);
-            Numbered { offset, packet: Packet::event(&self.inner.name, args) }
+            let args = [self.inner.spoken.json(), text.as_str()].into_iter();
+            Numbered { offset, packet: Packet::event(self.name(), args) }
         })
     }
 
     /// Bytes of the name and the arguments: what the frame costs in a queue, give or take punctuation.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.inner.name.len() + self.inner.args.iter().map(|arg| arg.get().len()).sum::<usize>()
+        self.name().len() + self.inner.spoken.json().len()
     }
 }
 
-impl From<&AppPacket> for Frame {
-    fn from(packet: &AppPacket) -> Self {
-        let (name, args) = match packet {
-            AppPacket::Event { name, args } => (name.clone(), args.iter().map(raw).collect()),
-            AppPacket::Json(value) => (String::new(), vec![raw(value)]),
-        };
+impl From<Spoken> for Frame {
+    fn from(spoken: Spoken) -> Self {
         let (packet, numbered) = (OnceLock::new(), OnceLock::new());
-        Self { inner: Arc::new(Inner { name, args, place: None, packet, numbered }) }
+        Self { inner: Arc::new(Inner { spoken, place: None, packet, numbered }) }
     }
-}
-
-fn raw(value: &serde_json::Value) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("a JSON value always serialises")
 }
 
 /// The arguments of a [`Frame`].
 #[derive(Debug, Clone, Copy)]
-pub struct Args<'a>(&'a [Box<RawValue>]);
+pub struct Args<'a>(&'a str);
 
 impl Serialize for Args<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut tuple = serializer.serialize_tuple(self.0.len())?;
-        for arg in self.0 {
-            tuple.serialize_element(arg)?;
-        }
+        let argument: &RawValue = serde_json::from_str(self.0).map_err(S::Error::custom)?;
+        let mut tuple = serializer.serialize_tuple(1)?;
+        tuple.serialize_element(argument)?;
         tuple.end()
     }
 }

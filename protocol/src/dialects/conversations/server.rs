@@ -1,11 +1,12 @@
 //! The server's side of `conversations`: a client's frame -> [`Command`]; [`Event`] -> the frame that the client reads.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::wire::{AuthenticatedJson, HistoryJson, MessageJson, TypingJson};
+use super::wire::{AuthenticatedJson, FrameJson, HistoryJson, MessageJson, TypingJson};
 use crate::{
-    dialects::AppPacket,
-    vocabulary::{Audience, Command, Event, Message, MessageId, Refusal, RoomId, UserId},
+    dialects::{AppPacket, Spoken},
+    vocabulary::{Audience, Command, Event, MessageId, Refusal, RoomId, UserId},
 };
 
 /// Positions that one `resume` may name; a user has fewer conversations that still matter to him.
@@ -41,26 +42,26 @@ pub fn decode(packet: &AppPacket) -> Result<Command, Refusal> {
 
 /// The frame that a client reads for this event.
 #[must_use]
-pub fn encode(event: &Event) -> Option<AppPacket> {
-    Some(AppPacket::Json(match event {
-        Event::Message(message) => json!({"type": "new_message", "data": message_json(message)}),
-        Event::Sent(message) => json!({"type": "message_sent", "data": message_json(message)}),
+pub fn encode(event: &Event) -> Option<Spoken> {
+    Some(match event {
+        Event::Message(message) => frame("new_message", &MessageJson::from(message)),
+        Event::Sent(message) => frame("message_sent", &MessageJson::from(message)),
         Event::History { room, messages } => {
             let messages = messages.iter().map(MessageJson::from).collect();
-            json!({"type": "history", "data": to_json(&HistoryJson { conversation_id: room.to_string(), messages })})
+            frame("history", &HistoryJson { conversation_id: room.to_string(), messages })
         }
-        Event::Resumed => json!({"type": "resumed"}),
+        Event::Resumed => bare("resumed"),
         Event::Typing { room, member, active } => {
             let (conversation_id, user_id) = (room.to_string(), member.user.to_string());
-            json!({"type": "typing", "data": to_json(&TypingJson { conversation_id, user_id, is_typing: Some(*active) })})
+            frame("typing", &TypingJson { conversation_id, user_id, is_typing: Some(*active) })
         }
-        Event::Authenticated { member } => {
-            let data = AuthenticatedJson { user_id: member.user.to_string(), username: member.name.clone() };
-            json!({"type": "auth_success", "data": to_json(&data)})
-        }
-        Event::NotAuthenticated(words) => json!({"type": "auth_error", "error": words}),
-        Event::Stopping => json!({"type": "server_shutdown"}),
-        Event::Refused(refusal) => json!({"type": "error", "error": refusal.to_string()}),
+        Event::Authenticated { member } => frame(
+            "auth_success",
+            &AuthenticatedJson { user_id: member.user.to_string(), username: member.name.clone() },
+        ),
+        Event::NotAuthenticated(words) => failure("auth_error", words),
+        Event::Stopping => bare("server_shutdown"),
+        Event::Refused(refusal) => failure("error", &refusal.to_string()),
         Event::Members { .. }
         | Event::Joined { .. }
         | Event::Left { .. }
@@ -69,12 +70,24 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
         | Event::ChatOpened { .. }
         | Event::ChatClosed { .. }
         | Event::Presence { .. } => return None,
-    }))
+    })
+}
+
+fn frame(kind: &'static str, data: &impl Serialize) -> Spoken {
+    Spoken::frame(&FrameJson { kind, data: Some(data), error: None })
+}
+
+fn bare(kind: &'static str) -> Spoken {
+    Spoken::frame(&FrameJson::<()> { kind, data: None, error: None })
+}
+
+fn failure(kind: &'static str, words: &str) -> Spoken {
+    Spoken::frame(&FrameJson::<()> { kind, data: None, error: Some(words) })
 }
 
 /// The frame that a client reads when a frame of it was refused: `error`, whatever it was.
 #[must_use]
-pub fn refuse(_: &AppPacket, refusal: &Refusal) -> Option<AppPacket> {
+pub fn refuse(_: &AppPacket, refusal: &Refusal) -> Option<Spoken> {
     encode(&Event::Refused(refusal.clone()))
 }
 
@@ -135,12 +148,4 @@ fn conversation(frame: &Map<String, Value>) -> Result<RoomId, Refusal> {
 
 fn text<'a>(frame: &'a Map<String, Value>, field: &'static str) -> Result<&'a str, Refusal> {
     frame.get(field).and_then(Value::as_str).ok_or(Refusal::Invalid { field, problem: "must be a string" })
-}
-
-fn message_json(message: &Message) -> Value {
-    to_json(&MessageJson::from(message))
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("plain structs of strings and numbers always serialise")
 }

@@ -1,5 +1,7 @@
 //! The JSON objects of `conversations`, shared by both sides, with their conversions to the vocabulary.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -7,20 +9,31 @@ use crate::{
     vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId},
 };
 
+/// A frame of the server.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct FrameJson<'a, T> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<&'a T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<&'a str>,
+}
+
 /// A message: `data` of `message_sent` and `new_message`, an element of `history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageJson {
+pub struct MessageJson<'a> {
     /// The server's id of it.
-    pub id: String,
+    pub id: Cow<'a, str>,
     /// Where.
-    pub conversation_id: String,
+    pub conversation_id: Cow<'a, str>,
     /// Who sent it.
-    pub sender_id: String,
+    pub sender_id: Cow<'a, str>,
     /// The text.
-    pub content: String,
+    pub content: Cow<'a, str>,
     /// ISO 8601 in UTC.
-    pub created_at: String,
+    pub created_at: Cow<'a, str>,
     /// Position in the conversation (REF); lets a bot notice what it missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
@@ -53,11 +66,11 @@ pub struct TypingJson {
 /// `data` of `history` (REF).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HistoryJson {
+pub struct HistoryJson<'a> {
     /// Which conversation.
     pub conversation_id: String,
     /// Oldest first.
-    pub messages: Vec<MessageJson>,
+    pub messages: Vec<MessageJson<'a>>,
 }
 
 /// `auth_error` and `error`.
@@ -67,30 +80,30 @@ pub struct ErrorJson {
     pub error: String,
 }
 
-impl From<&Message> for MessageJson {
-    fn from(message: &Message) -> Self {
+impl<'a> From<&'a Message> for MessageJson<'a> {
+    fn from(message: &'a Message) -> Self {
         Self {
-            id: message.id.to_string(),
-            conversation_id: message.room.to_string(),
-            sender_id: message.sender.user.to_string(),
-            content: message.text.clone(),
-            created_at: iso8601::from_unix_ms(message.sent_at_ms),
+            id: message.id.as_str().into(),
+            conversation_id: message.room.as_str().into(),
+            sender_id: message.sender.user.as_str().into(),
+            content: message.text.as_str().into(),
+            created_at: iso8601::from_unix_ms(message.sent_at_ms).into(),
             sequence: (message.sequence > 0).then_some(message.sequence),
         }
     }
 }
 
-impl MessageJson {
+impl MessageJson<'_> {
     /// The message; an absent `sequence` becomes 0, since a stranger need not send one.
     ///
     /// # Errors
     /// Words for a `createdAt` that is no instant in UTC.
     pub fn message(self) -> Result<Message, &'static str> {
         Ok(Message {
-            id: MessageId::from(self.id),
-            room: RoomId::from(self.conversation_id),
-            sender: Member::nameless(UserId::from(self.sender_id)),
-            text: self.content,
+            id: MessageId::from(&*self.id),
+            room: RoomId::from(&*self.conversation_id),
+            sender: Member::nameless(UserId::from(&*self.sender_id)),
+            text: self.content.into_owned(),
             kind: MessageKind::Text,
             sent_at_ms: iso8601::to_unix_ms(&self.created_at).ok_or("createdAt is no ISO 8601 instant in UTC")?,
             sequence: self.sequence.unwrap_or(0),

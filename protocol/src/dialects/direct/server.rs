@@ -7,7 +7,7 @@ use super::wire::{
     TypingJson, kind_of_name,
 };
 use crate::{
-    dialects::AppPacket,
+    dialects::{AppPacket, Spoken},
     iso8601,
     vocabulary::{Audience, Command, Event, Member, MessageId, MessageKind, Refusal, RoomId, UserId},
 };
@@ -35,17 +35,17 @@ pub fn decode(packet: &AppPacket) -> Result<Command, Refusal> {
 
 /// The packet that a client reads for this event.
 #[must_use]
-pub fn encode(event: &Event) -> Option<AppPacket> {
+pub fn encode(event: &Event) -> Option<Spoken> {
     Some(match event {
-        Event::Message(message) => AppPacket::event("new_message", to_json(&MessageJson::from(message))),
-        Event::Sent(message) => AppPacket::event("message_sent", to_json(&SentJson::from(message))),
+        Event::Message(message) => Spoken::event("new_message", &MessageJson::from(message)),
+        Event::Sent(message) => Spoken::event("message_sent", &SentJson::from(message)),
         Event::History { room, messages } => {
             let messages = messages.iter().map(MessageJson::from).collect();
-            AppPacket::event("chat_history", to_json(&ChatHistoryJson { conversation_id: room.to_string(), messages }))
+            Spoken::event("chat_history", &ChatHistoryJson { conversation_id: room.to_string(), messages })
         }
         Event::Typing { room, member, active } => {
             let json = TypingJson { user_id: member.user.to_string(), conversation_id: room.to_string() };
-            AppPacket::event(if *active { "user_typing" } else { "user_stop_typing" }, to_json(&json))
+            Spoken::event(if *active { "user_typing" } else { "user_stop_typing" }, &json)
         }
         Event::Read { room, messages, read_at_ms } => {
             let json = ReadJson {
@@ -53,19 +53,17 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
                 read_at: iso8601::from_unix_ms(*read_at_ms),
                 conversation_id: Some(room.to_string()),
             };
-            AppPacket::event("messages_read", to_json(&json))
+            Spoken::event("messages_read", &json)
         }
         Event::ChatOpened { room, by } => {
             let json = StartedJson { conversation_id: room.to_string(), initiator_id: by.to_string() };
-            AppPacket::event("chat_started", to_json(&json))
+            Spoken::event("chat_started", &json)
         }
         Event::ChatClosed { room, by } => {
             let json = EndedJson { conversation_id: room.to_string(), user_id: by.to_string() };
-            AppPacket::event("chat_ended", to_json(&json))
+            Spoken::event("chat_ended", &json)
         }
-        Event::Presence { user, online, at_ms } => {
-            AppPacket::event("user_status_change", to_json(&status(user, *online, *at_ms)))
-        }
+        Event::Presence { user, online, at_ms } => Spoken::event("user_status_change", &status(user, *online, *at_ms)),
         Event::Refused(refusal) => error("chat_error", refusal),
         Event::Members { .. }
         | Event::Joined { .. }
@@ -81,7 +79,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
 /// The packet that a client reads when a packet of it was refused: `message_error` for a message, `history_error` for a history,
 /// `chat_error` for the rest, of which the document says nothing.
 #[must_use]
-pub fn refuse(packet: &AppPacket, refusal: &Refusal) -> Option<AppPacket> {
+pub fn refuse(packet: &AppPacket, refusal: &Refusal) -> Option<Spoken> {
     let asked = match packet {
         AppPacket::Event { name, .. } => name.as_str(),
         AppPacket::Json(_) => "",
@@ -172,8 +170,8 @@ fn mark_as_read(payload: &Map<String, Value>) -> Result<Command, Refusal> {
     Ok(Command::MarkRead { room: RoomId::from(text(payload, "conversationId")?), messages })
 }
 
-fn error(name: &str, refusal: &Refusal) -> AppPacket {
-    AppPacket::event(name, to_json(&ErrorJson { error: refusal.to_string() }))
+fn error(name: &'static str, refusal: &Refusal) -> Spoken {
+    Spoken::event(name, &ErrorJson { error: refusal.to_string() })
 }
 
 fn payload(args: &[Value]) -> Result<&Map<String, Value>, Refusal> {
@@ -189,8 +187,4 @@ fn optional_text<'a>(payload: &'a Map<String, Value>, field: &'static str) -> Re
         None | Some(Value::Null) => Ok(None),
         Some(value) => value.as_str().map(Some).ok_or(Refusal::Invalid { field, problem: "must be a string" }),
     }
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("plain structs of strings and numbers always serialise")
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::wire::MessageJson;
 use crate::{
-    dialects::AppPacket,
+    dialects::{AppPacket, Spoken},
     vocabulary::{Audience, Command, Event, Member, MessageKind, Refusal, RoomId, UserId},
 };
 
@@ -25,12 +25,9 @@ pub fn decode(packet: &AppPacket) -> Result<Command, Refusal> {
 
 /// The packet that a client reads for this event: the dialect has one, `receiveMessage`.
 #[must_use]
-pub fn encode(event: &Event) -> Option<AppPacket> {
+pub fn encode(event: &Event) -> Option<Spoken> {
     match event {
-        Event::Message(message) => {
-            let json = serde_json::to_value(MessageJson::from(message));
-            Some(AppPacket::event("receiveMessage", json.expect("strings and numbers always serialise")))
-        }
+        Event::Message(message) => Some(Spoken::event("receiveMessage", &MessageJson::from(message))),
         Event::Sent(_)
         | Event::History { .. }
         | Event::Members { .. }
@@ -52,7 +49,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
 
 /// The dialect has no error event: only who asked for an acknowledgement learns of a refusal.
 #[must_use]
-pub fn refuse(_: &AppPacket, _: &Refusal) -> Option<AppPacket> {
+pub fn refuse(_: &AppPacket, _: &Refusal) -> Option<Spoken> {
     None
 }
 

@@ -1,10 +1,10 @@
 //! The server's side of `rooms`: a client's packet -> [`Command`]; [`Event`] -> the packet that the client reads.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::wire::{ErrorJson, MembershipJson, MessageJson, TypingJson, kind_of_name};
 use crate::{
-    dialects::AppPacket,
+    dialects::{AppPacket, Spoken},
     vocabulary::{Audience, Command, Event, Member, MessageKind, Refusal, RoomId, RoomKind, UserId},
 };
 
@@ -28,28 +28,28 @@ pub fn decode(packet: &AppPacket) -> Result<Command, Refusal> {
 
 /// The packet that a client reads for this event.
 #[must_use]
-pub fn encode(event: &Event) -> Option<AppPacket> {
+pub fn encode(event: &Event) -> Option<Spoken> {
     Some(match event {
-        Event::Message(message) => AppPacket::event("new_message", to_json(&MessageJson::from(message))),
+        Event::Message(message) => Spoken::event("new_message", &MessageJson::from(message)),
         Event::History { messages, .. } => {
             let messages: Vec<MessageJson> = messages.iter().map(MessageJson::from).collect();
-            AppPacket::event("message_history", to_json(&messages))
+            Spoken::event("message_history", &messages)
         }
         Event::Members { users, .. } => {
-            AppPacket::event("room_users", json!(users.iter().map(|member| member.user.as_str()).collect::<Vec<_>>()))
+            Spoken::event("room_users", &users.iter().map(|member| member.user.as_str()).collect::<Vec<_>>())
         }
-        Event::Joined { room, member } => AppPacket::event("user_joined", membership(room, member)),
-        Event::Left { room, member } => AppPacket::event("user_left", membership(room, member)),
-        Event::Typing { room, member, active } => AppPacket::event(
+        Event::Joined { room, member } => Spoken::event("user_joined", &membership(room, member)),
+        Event::Left { room, member } => Spoken::event("user_left", &membership(room, member)),
+        Event::Typing { room, member, active } => Spoken::event(
             "user_typing",
-            to_json(&TypingJson {
+            &TypingJson {
                 user_id: member.user.to_string(),
                 username: member.name.clone(),
                 is_typing: *active,
                 room_id: Some(room.to_string()),
-            }),
+            },
         ),
-        Event::Refused(refusal) => AppPacket::event("error", to_json(&ErrorJson { message: refusal.to_string() })),
+        Event::Refused(refusal) => Spoken::event("error", &ErrorJson { message: refusal.to_string() }),
         Event::Sent(_)
         | Event::Resumed
         | Event::Returned { .. }
@@ -65,7 +65,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
 
 /// The packet that a client reads when a packet of it was refused: `error`, whatever it was.
 #[must_use]
-pub fn refuse(_: &AppPacket, refusal: &Refusal) -> Option<AppPacket> {
+pub fn refuse(_: &AppPacket, refusal: &Refusal) -> Option<Spoken> {
     encode(&Event::Refused(refusal.clone()))
 }
 
@@ -144,14 +144,6 @@ fn optional_text<'a>(payload: &'a Map<String, Value>, field: &'static str) -> Re
     }
 }
 
-fn membership(room: &RoomId, member: &Member) -> Value {
-    to_json(&MembershipJson {
-        room_id: room.to_string(),
-        user_id: member.user.to_string(),
-        username: member.name.clone(),
-    })
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("plain structs of strings and numbers always serialise")
+fn membership(room: &RoomId, member: &Member) -> MembershipJson {
+    MembershipJson { room_id: room.to_string(), user_id: member.user.to_string(), username: member.name.clone() }
 }

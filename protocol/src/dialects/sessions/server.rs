@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::wire::{MessageJson, SystemJson, UserJson};
 use crate::{
-    dialects::AppPacket,
+    dialects::{AppPacket, Spoken},
     vocabulary::{Audience, Command, Event, Member, MessageKind, Refusal, RoomId, UserId},
 };
 
@@ -29,9 +29,9 @@ pub fn decode(packet: &AppPacket) -> Result<Command, Refusal> {
 
 /// The packet that a client reads for this event.
 #[must_use]
-pub fn encode(event: &Event) -> Option<AppPacket> {
+pub fn encode(event: &Event) -> Option<Spoken> {
     Some(match event {
-        Event::Message(message) => AppPacket::event("receive_message", to_json(&MessageJson::from(message))),
+        Event::Message(message) => Spoken::event("receive_message", &MessageJson::from(message)),
         Event::Joined { member, .. } => system(&SystemJson::Connect(member.into())),
         Event::Returned { member, .. } => system(&SystemJson::Reconnect(member.into())),
         Event::Left { member, .. } => system(&SystemJson::Disconnect(member.into())),
@@ -55,7 +55,7 @@ pub fn encode(event: &Event) -> Option<AppPacket> {
 
 /// Nothing: the document has no event for errors. A client that wants to know asks for an acknowledgement.
 #[must_use]
-pub fn refuse(_: &AppPacket, _: &Refusal) -> Option<AppPacket> {
+pub fn refuse(_: &AppPacket, _: &Refusal) -> Option<Spoken> {
     None
 }
 
@@ -121,10 +121,6 @@ fn milliseconds(object: &Map<String, Value>, field: &'static str) -> Result<u64,
     }
 }
 
-fn system(json: &SystemJson) -> AppPacket {
-    AppPacket::event("system_message", to_json(json))
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("plain structs of strings and numbers always serialise")
+fn system(json: &SystemJson) -> Spoken {
+    Spoken::event("system_message", json)
 }
