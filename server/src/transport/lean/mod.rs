@@ -58,10 +58,7 @@ use std::{
 };
 
 use chatwright_protocol::engine_io::{self, Open};
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 pub(crate) use app::{Application, Conversation, Outlet, Prepared};
 pub(super) use log::{Numbered, Offset};
@@ -170,7 +167,7 @@ impl Shared {
 pub struct Lean {
     shared: Arc<Shared>,
     /// Ends the clocks and the writers with the last clone.
-    _alive: Arc<DropGuard>,
+    _alive: Arc<[AbortOnDropHandle<()>]>,
 }
 
 impl fmt::Debug for Lean {
@@ -204,12 +201,9 @@ impl Lean {
 
     fn start(shared: Shared) -> Self {
         let shared = Arc::new(shared);
-        let alive = CancellationToken::new();
-        tokio::spawn(alive.clone().run_until_cancelled_owned(Arc::clone(&shared.heart).beat()));
-        for writer in shared.flushers.writers() {
-            tokio::spawn(alive.clone().run_until_cancelled_owned(writer));
-        }
-        Self { shared, _alive: Arc::new(alive.drop_guard()) }
+        let mut alive = vec![AbortOnDropHandle::new(tokio::spawn(Arc::clone(&shared.heart).beat()))];
+        alive.extend(shared.flushers.writers().map(|writer| AbortOnDropHandle::new(tokio::spawn(writer))));
+        Self { shared, _alive: alive.into() }
     }
 
     /// The service that answers everything below the engine's path.
