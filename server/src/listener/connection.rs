@@ -56,7 +56,7 @@ impl CutReason {
     }
 }
 
-/// What is known of a connection: shared by the stream, its handles and the watcher.
+/// What is known of a connection. It stands beside its stream, so that a write finds both in one place of memory.
 #[derive(Debug)]
 pub(super) struct Meter {
     /// The zero of `blocked_at_ms`.
@@ -68,19 +68,31 @@ pub(super) struct Meter {
     cut: OnceLock<CutReason>,
 }
 
+/// What a meter says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reading {
+    bytes_in: u64,
+    writing: Writing,
+    cut: Option<CutReason>,
+}
+
 impl Meter {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
+    pub(super) fn new() -> Self {
+        Self {
             started: Instant::now(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             blocked_at_ms: AtomicU64::new(0),
             cut: OnceLock::new(),
-        })
+        }
     }
 
     pub(super) fn is_cut(&self) -> bool {
         self.cut.get().is_some()
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        Reading { bytes_in: self.bytes_in.load(Relaxed), writing: self.writing(), cut: self.cut.get().copied() }
     }
 
     pub(super) fn writing(&self) -> Writing {
@@ -115,13 +127,19 @@ impl Meter {
 pub struct ConnectionHandle {
     id: ConnectionId,
     peer: SocketAddr,
-    meter: Arc<Meter>,
     stream: Weak<Guarded>,
+    /// What the meter said when the stream was over.
+    last: Arc<OnceLock<Reading>>,
 }
 
 impl ConnectionHandle {
-    pub(super) fn new(id: ConnectionId, peer: SocketAddr, meter: &Arc<Meter>, stream: &Weak<Guarded>) -> Self {
-        Self { id, peer, meter: Arc::clone(meter), stream: Weak::clone(stream) }
+    pub(super) fn new(
+        id: ConnectionId,
+        peer: SocketAddr,
+        stream: &Weak<Guarded>,
+        last: &Arc<OnceLock<Reading>>,
+    ) -> Self {
+        Self { id, peer, stream: Weak::clone(stream), last: Arc::clone(last) }
     }
 
     /// Which connection.
@@ -139,31 +157,31 @@ impl ConnectionHandle {
     /// Bytes read so far.
     #[must_use]
     pub fn bytes_in(&self) -> u64 {
-        self.meter.bytes_in.load(Relaxed)
+        self.reading().bytes_in
     }
 
     /// Bytes that the kernel took so far.
     #[must_use]
     pub fn bytes_out(&self) -> u64 {
-        self.meter.bytes_out.load(Relaxed)
+        self.reading().writing.bytes_out
     }
 
     /// How long the present write has been waiting for the peer, if one waits.
     #[must_use]
     pub fn blocked_for(&self) -> Option<Duration> {
-        self.meter.writing().blocked_since.map(|since| since.elapsed())
+        self.reading().writing.blocked_since.map(|since| since.elapsed())
     }
 
     /// Whether the stream still exists.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.stream.strong_count() > 0
+        self.last.get().is_none()
     }
 
     /// Why the connection was cut, if it was.
     #[must_use]
     pub fn cut_reason(&self) -> Option<CutReason> {
-        self.meter.cut.get().copied()
+        self.reading().cut
     }
 
     /// Ends the connection now: pending reads and writes of whoever holds the stream return at once, what waits in the kernel is thrown
@@ -172,15 +190,23 @@ impl ConnectionHandle {
         let Some(stream) = self.stream.upgrade() else {
             return;
         };
-        if self.meter.cut.set(reason).is_ok() {
+        if stream.meter().cut.set(reason).is_ok() {
             let socket = SockRef::from(stream.tcp());
             let _ = socket.set_linger(Some(Duration::ZERO));
             let _ = socket.shutdown(Shutdown::Both); // wakes both sides; fails only if the peer was quicker
         }
     }
 
-    pub(super) fn meter(&self) -> &Meter {
-        &self.meter
+    /// The stream, as long as it exists. Who drops the last one closes it.
+    pub(super) fn stream(&self) -> Option<Arc<Guarded>> {
+        self.stream.upgrade()
+    }
+
+    fn reading(&self) -> Reading {
+        match self.stream.upgrade() {
+            Some(stream) => stream.meter().reading(),
+            None => self.last.get().copied().unwrap_or_default(), // nothing: it is being made or dropped this very moment
+        }
     }
 }
 

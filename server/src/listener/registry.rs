@@ -48,12 +48,15 @@ impl Registry {
 
     /// Looks at each connection once and cuts those that read too slowly.
     pub(super) fn look(&self, rules: &StallRules, now: Instant) {
-        let mut doomed = Vec::new();
+        let (mut seen, mut doomed) = (Vec::new(), Vec::new());
         for (handle, judge) in self.members().values_mut() {
-            if let Some(reason) = judge.look(rules, handle.meter().writing(), now) {
+            let Some(stream) = handle.stream() else { continue };
+            if let Some(reason) = judge.look(rules, stream.meter().writing(), now) {
                 doomed.push((handle.clone(), reason));
             }
+            seen.push(stream); // dropped behind the lock: it may be the last one, whose end asks for the lock
         }
+        drop(seen);
         for (handle, reason) in doomed {
             tracing::info!(listener = self.listener, connection = %handle.id(), reason = reason.as_str(), "cut");
             handle.cut(reason);

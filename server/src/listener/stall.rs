@@ -28,7 +28,7 @@ impl StallRules {
 }
 
 /// What a connection shows of its writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Writing {
     /// Bytes that the kernel took, ever.
     pub(super) bytes_out: u64,

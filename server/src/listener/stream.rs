@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice, Read as _},
     net::{Shutdown, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     ConnectionHandle, ConnectionId,
-    connection::Meter,
+    connection::{Meter, Reading},
     registry::Membership,
     tls::{Raw, Session},
 };
@@ -31,6 +31,8 @@ pub(super) struct Guarded {
     counted: Counted,
     /// `None`: nothing is encrypted.
     tls: Option<Box<Session>>,
+    /// Where the handles find what the meter said last.
+    last: Arc<OnceLock<Reading>>,
     /// Given back when the stream is dropped, wherever it was moved to by then.
     _membership: Membership,
 }
@@ -39,7 +41,7 @@ pub(super) struct Guarded {
 #[derive(Debug)]
 struct Counted {
     stream: TcpStream,
-    meter: Arc<Meter>,
+    meter: Meter,
 }
 
 impl GuardedStream {
@@ -51,12 +53,12 @@ impl GuardedStream {
         peer: SocketAddr,
         enrol: impl FnOnce(ConnectionHandle) -> Membership,
     ) -> (Self, ConnectionHandle) {
-        let meter = Meter::new();
+        let last = Arc::default();
         let mut handle = None;
         let guarded = Arc::new_cyclic(|guarded| {
-            let known = handle.insert(ConnectionHandle::new(id, peer, &meter, guarded));
+            let known = handle.insert(ConnectionHandle::new(id, peer, guarded, &last));
             let _membership = enrol(known.clone());
-            Guarded { counted: Counted { stream, meter }, tls: tls.map(Box::new), _membership }
+            Guarded { counted: Counted { stream, meter: Meter::new() }, tls: tls.map(Box::new), last, _membership }
         });
         (Self(guarded), handle.expect("made with the stream"))
     }
@@ -131,6 +133,16 @@ impl GuardedStream {
 impl Guarded {
     pub(super) fn tcp(&self) -> &TcpStream {
         &self.counted.stream
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.counted.meter
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.last.set(self.counted.meter.reading()); // once; before the membership goes, which asks for it
     }
 }
 
