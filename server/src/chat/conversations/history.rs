@@ -44,9 +44,9 @@ impl Hub {
         &self,
         connection: &Arc<Connection>,
         user: UserId,
-        seen: &[(RoomId, u64)],
+        seen: Vec<(RoomId, u64)>,
     ) -> Result<Confirmation, Refusal> {
-        let seen: HashMap<&RoomId, u64> = seen.iter().map(|(room, at)| (room, *at)).collect();
+        let seen: HashMap<RoomId, u64> = seen.into_iter().collect();
         let store = &self.ports.conversations;
         let users = [user];
         let heads = store.heads(&users, 0, CONVERSATIONS_PER_USER_MAX).await.map_err(|problem| away(&problem))?;

@@ -20,7 +20,7 @@ use chatwright_protocol::{
     dialects::{Dialect, conversations},
     vocabulary::{Audience, Command, Event, Member, Refusal, RoomId, UserId},
 };
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -210,29 +210,30 @@ impl Core for Hub {
         connection: &'a Arc<Connection>,
         command: Command,
     ) -> BoxFuture<'a, Result<Confirmation, Refusal>> {
-        Box::pin(async move {
-            let user = connection.member().ok_or(Refusal::NotAuthenticated)?.user;
-            match command {
-                Command::Send { to: Audience::Users(users), text, .. } => {
-                    self.send(connection, user, users, text).await
-                }
-                Command::Typing { to: Audience::Room(room), active, .. } => self.typing(user, room, active).await,
-                Command::LoadHistory { of: Audience::Room(room), before, limit, .. } => {
-                    self.load_history(connection, user, room, before, limit).await
-                }
-                Command::Resume { seen } => self.resume(connection, user, &seen).await,
-                Command::Send { to: Audience::Room(_) | Audience::Here, .. }
-                | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
-                | Command::LoadHistory { of: Audience::Users(_) | Audience::Here, .. }
-                | Command::Authenticate { .. }
-                | Command::Join { .. }
-                | Command::Leave { .. }
-                | Command::Quit
-                | Command::MarkRead { .. }
-                | Command::OpenChat { .. }
-                | Command::CloseChat { .. } => Err(Refusal::UnknownEvent),
+        let Some(Member { user, .. }) = connection.member() else {
+            return Box::pin(ready(Err(Refusal::NotAuthenticated)));
+        };
+        // Each verb waits by itself, or a message would take the memory of the longest of them.
+        match command {
+            Command::Send { to: Audience::Users(users), text, .. } => {
+                Box::pin(self.send(connection, user, users, text))
             }
-        })
+            Command::Typing { to: Audience::Room(room), active, .. } => Box::pin(self.typing(user, room, active)),
+            Command::LoadHistory { of: Audience::Room(room), before, limit, .. } => {
+                Box::pin(self.load_history(connection, user, room, before, limit))
+            }
+            Command::Resume { seen } => Box::pin(self.resume(connection, user, seen)),
+            Command::Send { to: Audience::Room(_) | Audience::Here, .. }
+            | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
+            | Command::LoadHistory { of: Audience::Users(_) | Audience::Here, .. }
+            | Command::Authenticate { .. }
+            | Command::Join { .. }
+            | Command::Leave { .. }
+            | Command::Quit
+            | Command::MarkRead { .. }
+            | Command::OpenChat { .. }
+            | Command::CloseChat { .. } => Box::pin(ready(Err(Refusal::UnknownEvent))),
+        }
     }
 
     fn disconnect<'a>(&'a self, connection: &'a Arc<Connection>, reason: EndReason) -> BoxFuture<'a, ()> {

@@ -24,7 +24,7 @@ use chatwright_protocol::{
     dialects::Dialect,
     vocabulary::{Audience, Command, Member, Message, MessageId, MessageKind, Refusal, RoomId, UserId},
 };
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -255,28 +255,29 @@ impl Core for Hub {
         connection: &'a Arc<Connection>,
         command: Command,
     ) -> BoxFuture<'a, Result<Confirmation, Refusal>> {
-        Box::pin(async move {
-            match command {
-                Command::Authenticate { user, name } => self.authenticate(connection, Member { user, name }).await,
-                Command::Join { room, kind, participants, claimed: _ } => {
-                    self.join(connection, room, kind, participants).await
-                }
-                Command::Leave { room } => self.leave(connection, room).await,
-                Command::Send { to: Audience::Room(room), text, kind, claimed, .. } => {
-                    let sender = self.speaker(connection, claimed)?;
-                    self.send(connection, sender, room, text, kind).await
-                }
-                Command::Typing { to: Audience::Room(room), active, .. } => self.typing(connection, room, active).await,
-                Command::Send { to: Audience::Users(_) | Audience::Here, .. }
-                | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
-                | Command::Quit
-                | Command::LoadHistory { .. }
-                | Command::Resume { .. }
-                | Command::MarkRead { .. }
-                | Command::OpenChat { .. }
-                | Command::CloseChat { .. } => Err(Refusal::UnknownEvent),
+        // Each verb waits by itself, or a message would take the memory of the longest of them.
+        match command {
+            Command::Authenticate { user, name } => Box::pin(self.authenticate(connection, Member { user, name })),
+            Command::Join { room, kind, participants, claimed: _ } => {
+                Box::pin(self.join(connection, room, kind, participants))
             }
-        })
+            Command::Leave { room } => Box::pin(self.leave(connection, room)),
+            Command::Send { to: Audience::Room(room), text, kind, claimed, .. } => {
+                match self.speaker(connection, claimed) {
+                    Ok(sender) => Box::pin(self.send(connection, sender, room, text, kind)),
+                    Err(refusal) => Box::pin(ready(Err(refusal))),
+                }
+            }
+            Command::Typing { to: Audience::Room(room), active, .. } => Box::pin(self.typing(connection, room, active)),
+            Command::Send { to: Audience::Users(_) | Audience::Here, .. }
+            | Command::Typing { to: Audience::Users(_) | Audience::Here, .. }
+            | Command::Quit
+            | Command::LoadHistory { .. }
+            | Command::Resume { .. }
+            | Command::MarkRead { .. }
+            | Command::OpenChat { .. }
+            | Command::CloseChat { .. } => Box::pin(ready(Err(Refusal::UnknownEvent))),
+        }
     }
 
     fn resume<'a>(
