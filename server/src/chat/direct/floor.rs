@@ -1,7 +1,7 @@
 //! Who is here, whom they know, and how far the live messages of their conversations are told. No IO but the queues of connections.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -23,6 +23,9 @@ use crate::{
 /// Messages told before they were stored whose hearers are remembered; as many as a backlog usually holds.
 const EARLY_MAX: usize = 1000;
 
+/// Messages read from the store that are remembered, for early notices of them that come too late; as many as one may bring.
+const HEALED_MAX: usize = 1000;
+
 /// The users of this instance. Its size follows connections times partners, which are both bounded.
 #[derive(Debug)]
 pub(super) struct Floor {
@@ -33,6 +36,8 @@ pub(super) struct Floor {
     watchers: HashMap<UserId, HashSet<UserId>>,
     /// Messages that were told before the store confirmed them (it was away), with those who heard them.
     early: HashMap<MessageId, HashSet<DeviceId>>,
+    /// What the store told last of what no channel had brought.
+    healed: VecDeque<MessageId>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +53,7 @@ struct Local {
 impl Floor {
     pub(super) fn new(dialect: &'static Dialect) -> Self {
         let (users, lanes, watchers) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { dialect, users, lanes, watchers, early: HashMap::new() }
+        Self { dialect, users, lanes, watchers, early: HashMap::new(), healed: VecDeque::new() }
     }
 
     pub(super) fn users(&self) -> usize {
@@ -139,8 +144,11 @@ impl Floor {
         next
     }
 
-    /// Tells a message to its receiver before the store confirmed it.
+    /// Tells a message to its receiver before the store confirmed it, unless the store was faster.
     pub(super) fn tell_early(&mut self, message: Message) {
+        if self.healed.contains(&message.id) {
+            return;
+        }
         let Some((_, receiver)) = users_of(&message) else { return };
         let Some(local) = self.users.get(&receiver) else { return };
         let heard = local.devices.keys().cloned().collect();
@@ -155,6 +163,8 @@ impl Floor {
     pub(super) fn heal(&mut self, conversation: &RoomId, messages: Vec<Message>, upto: u64) -> Next {
         let Some(lane) = self.lanes.get_mut(conversation) else { return Next::Settled };
         let (told, next) = lane.heal(messages, upto);
+        self.healed.extend(told.iter().map(|due| due.message.id.clone()));
+        self.healed.drain(..self.healed.len().saturating_sub(HEALED_MAX));
         self.tell_all(&told);
         next
     }
@@ -213,4 +223,70 @@ impl Floor {
 fn users_of(message: &Message) -> Option<(UserId, UserId)> {
     let sender = message.sender.user.clone();
     peer_of(&message.room, &sender).map(|receiver| (sender, receiver))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use chatwright_protocol::vocabulary::MessageKind;
+
+    use super::*;
+    use crate::{
+        store::{InstanceId, direct::DirectDraft},
+        transport::{CannotTake, Sink},
+    };
+
+    /// Counts what it is told.
+    #[derive(Default)]
+    struct Counts(Mutex<usize>);
+
+    impl Sink for Counts {
+        fn send(&self, _: &Frame) -> Result<(), CannotTake> {
+            *self.0.lock().expect("nobody panics with it") += 1;
+            Ok(())
+        }
+
+        fn carrier(&self) -> &'static str {
+            "none"
+        }
+    }
+
+    #[test]
+    fn what_the_store_has_told_is_not_told_again_by_an_early_notice_that_comes_late() {
+        let (alice, bob) = (UserId::from("alice"), UserId::from("bob"));
+        let conversation = id_of(&alice, &bob);
+        let message = |digit: u32, sequence: u64| {
+            let draft = DirectDraft {
+                id: MessageId::from(format!("{digit:024x}")),
+                conversation: conversation.clone(),
+                sender: alice.clone(),
+                receiver: bob.clone(),
+                text: digit.to_string(),
+                kind: MessageKind::Text,
+                attachment: None,
+                sent_at_ms: 0,
+            };
+            draft.placed(sequence)
+        };
+        let sink = Arc::new(Counts::default());
+        let heard = || *sink.0.lock().expect("nobody panics with it");
+        let (id, instance) = (DeviceId::from("device"), InstanceId::from("here"));
+        let connection = Arc::new(Connection::new(id, instance, None, Arc::clone(&sink) as Arc<dyn Sink>));
+        let mut floor = Floor::new(&chatwright_protocol::dialects::direct::DIALECT);
+        floor.arrive(&connection, &bob);
+        floor.meet(&alice, &bob);
+        let next = floor.offer(Due { message: message(1, 1), except: None });
+        assert_eq!((heard(), next), (1, Next::Settled));
+
+        let next = floor.heal(&conversation, vec![message(2, 2)], 2);
+        assert_eq!((heard(), next), (2, Next::Settled));
+        floor.tell_early(message(2, 0));
+        assert_eq!(heard(), 2, "the store was faster");
+
+        floor.tell_early(message(3, 0));
+        assert_eq!(heard(), 3);
+        let next = floor.heal(&conversation, vec![message(3, 3)], 3);
+        assert_eq!((heard(), next), (3, Next::Settled), "he has heard it early");
+    }
 }
