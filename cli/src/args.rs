@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chatwright_conformance::case;
 use chatwright_server::transport::EngineKind;
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -218,6 +219,9 @@ pub(crate) struct TableArgs {
     /// Only cases whose name matches
     #[arg(long, value_name = "GLOB")]
     pub(crate) filter: Vec<String>,
+    /// How the actors connect
+    #[arg(long, value_enum, default_value = "websocket")]
+    pub(crate) transport: Transport,
     /// Put the table into this Markdown file, between its marks (at its end, where it has none)
     #[arg(long, value_name = "FILE")]
     pub(crate) into: Option<PathBuf>,
@@ -246,6 +250,18 @@ pub(crate) enum Transport {
     Upgrade,
     /// Each of the three in turn; cases that choose their transport themselves are played once
     All,
+}
+
+impl Transport {
+    /// Those over which cases are played that leave theirs open.
+    pub(crate) fn each(self) -> Vec<case::Transport> {
+        match self {
+            Self::Websocket => vec![case::Transport::Websocket],
+            Self::Polling => vec![case::Transport::Polling],
+            Self::Upgrade => vec![case::Transport::Upgrade],
+            Self::All => vec![case::Transport::Websocket, case::Transport::Polling, case::Transport::Upgrade],
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use std::{
 };
 
 use chatwright_conformance::{
-    case::{self, Case},
+    case::Case,
     outcome::{CheckReport, RunReport},
     report::Summary,
     run::{RunConfig, chosen},
@@ -34,7 +34,7 @@ pub(crate) use self::{
     table::table,
 };
 use crate::{
-    args::{CheckArgs, Global, Transport},
+    args::{CheckArgs, Global},
     exit::{Outcome, UseError},
     fixtures, progress, seed,
 };
@@ -92,17 +92,11 @@ fn config(suite: &Suite, args: &CheckArgs) -> Result<RunConfig, UseError> {
         Some(path) => Some(suite.load_cases(path).map_err(|problem| UseError::new(problem.to_string()))?),
         None => None,
     };
-    let transports = match args.transport {
-        Transport::Websocket => vec![case::Transport::Websocket],
-        Transport::Polling => vec![case::Transport::Polling],
-        Transport::Upgrade => vec![case::Transport::Upgrade],
-        Transport::All => vec![case::Transport::Websocket, case::Transport::Polling, case::Transport::Upgrade],
-    };
     Ok(RunConfig {
         filter: args.filter.clone(),
         strict: args.strict,
         seed: seed::or_draw(args.seed),
-        transports,
+        transports: args.transport.each(),
         parallel: args.jobs.unwrap_or(RunConfig::default().parallel),
         clock_budget: args.clock_budget.map_or(CLOCK_BUDGET, Duration::from_secs),
         cases,

@@ -28,6 +28,7 @@ pub(crate) async fn table(global: &Global, args: TableArgs) -> Result<Outcome, U
     let config = RunConfig {
         filter: args.filter.clone(),
         seed: seed::or_draw(args.seed),
+        transports: args.transport.each(),
         clock_budget: CLOCK_BUDGET,
         ..RunConfig::default()
     };
