@@ -47,7 +47,7 @@ async fn until_connections(server: &Instance, count: usize) {
 async fn who_comes_back_in_time_has_missed_nothing_and_nobody_has_noticed() {
     let server = with_window(Duration::from_secs(60)).await;
     let mut bob = Client::in_room(server.address, "bob", "room").await;
-    let mut alice = Visitor::in_room(&server, "alice").await;
+    let mut alice = Visitor::in_room(server.address, "alice").await;
     bob.event("user_joined").await;
     for round in 0..3 {
         speak(&mut bob, &["here"]).await;
@@ -57,7 +57,7 @@ async fn who_comes_back_in_time_has_missed_nothing_and_nobody_has_noticed() {
         drop(alice);
         until_connections(&server, 1).await;
         speak(&mut bob, &["one", "two", "three"]).await;
-        let (back, missed) = Visitor::connect(&server, "alice", auth).await;
+        let (back, missed) = Visitor::connect(server.address, "alice", auth).await;
         assert_eq!(texts(&missed), ["one", "two", "three"], "round {round}");
         assert_eq!((&back.sid, &back.pid), (&sid, &pid));
         alice = back;
@@ -71,22 +71,22 @@ async fn who_comes_back_in_time_has_missed_nothing_and_nobody_has_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_not_whom_he_says_or_does_not_know_enough_begins_anew() {
     let server = with_window(Duration::from_secs(60)).await;
-    let mallory = Visitor::in_room(&server, "alice").await;
+    let mallory = Visitor::in_room(server.address, "alice").await;
     let (sid, pid) = (mallory.sid.clone(), mallory.pid.clone());
-    let (other, missed) = mallory.returns_as(&server, "mallory").await;
+    let (other, missed) = mallory.returns_as(server.address, "mallory").await;
     assert!(other.pid != pid && other.sid != sid && missed.is_empty());
 
     let auth = json!({"pid": pid, "offset": "never"});
-    let (anew, missed) = Visitor::connect(&server, "alice", auth).await;
+    let (anew, missed) = Visitor::connect(server.address, "alice", auth).await;
     assert!(anew.pid != pid && anew.sid != sid && missed.is_empty());
 
-    let (other, _) = Visitor::connect(&server, "alice", json!({"pid": "nobody", "offset": "1"})).await;
+    let (other, _) = Visitor::connect(server.address, "alice", json!({"pid": "nobody", "offset": "1"})).await;
     assert!(other.pid != "nobody");
 
-    let mut carol = Visitor::in_room(&server, "carol").await;
+    let mut carol = Visitor::in_room(server.address, "carol").await;
     let (sid, pid) = (carol.sid.clone(), carol.pid.clone());
     carol.say("41").await;
-    let (anew, _) = carol.returns_as(&server, "carol").await;
+    let (anew, _) = carol.returns_as(server.address, "carol").await;
     assert!(anew.pid != pid && anew.sid != sid, "who left on purpose has left");
 }
 
@@ -94,12 +94,12 @@ async fn whoever_is_not_whom_he_says_or_does_not_know_enough_begins_anew() {
 async fn who_comes_too_late_has_left() {
     let server = with_window(Duration::from_millis(200)).await;
     let mut bob = Client::in_room(server.address, "bob", "room").await;
-    let alice = Visitor::in_room(&server, "alice").await;
+    let alice = Visitor::in_room(server.address, "alice").await;
     bob.event("user_joined").await;
     let (pid, offset) = (alice.pid.clone(), alice.offset.clone());
     drop(alice);
     assert_eq!(bob.event("user_left").await["userId"], "alice");
-    let (anew, missed) = Visitor::connect(&server, "alice", json!({"pid": pid, "offset": offset})).await;
+    let (anew, missed) = Visitor::connect(server.address, "alice", json!({"pid": pid, "offset": offset})).await;
     assert!(anew.pid != pid && missed.is_empty());
 }
 
@@ -112,14 +112,14 @@ async fn what_is_kept_is_bounded_and_whoever_missed_more_begins_anew() {
     };
     let server = server::with(Config { engine, engine_kind: EngineKind::Lean, ..server::config() }).await;
     let mut bob = Client::in_room(server.address, "bob", "room").await;
-    let alice = Visitor::in_room(&server, "alice").await;
+    let alice = Visitor::in_room(server.address, "alice").await;
     bob.event("user_joined").await;
     let (pid, auth) = (alice.pid.clone(), json!({"pid": alice.pid, "offset": alice.offset}));
     drop(alice);
     until_connections(&server, 1).await;
     let long = "x".repeat(4000);
     speak(&mut bob, &[long.as_str(); 3]).await;
-    let (anew, missed) = Visitor::connect(&server, "alice", auth).await;
+    let (anew, missed) = Visitor::connect(server.address, "alice", auth).await;
     assert!(anew.pid != pid && missed.is_empty());
     assert_eq!(bob.event("user_left").await["userId"], "alice", "what nobody can go on with is over at once");
 }
@@ -127,7 +127,7 @@ async fn what_is_kept_is_bounded_and_whoever_missed_more_begins_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_waits_for_nobody_who_is_away() {
     let server = with_window(Duration::from_secs(600)).await;
-    let alice = Visitor::in_room(&server, "alice").await;
+    let alice = Visitor::in_room(server.address, "alice").await;
     drop(alice);
     until_connections(&server, 0).await;
     let began = std::time::Instant::now();

@@ -10,7 +10,6 @@ use chatwright_server::{
     chat::Clocks,
     transport::{EngineKind, EngineRules},
 };
-use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 use support::{
     Client, PATIENCE,
@@ -34,13 +33,6 @@ async fn until(what: &str, holds: impl AsyncFn() -> bool) {
         }
     };
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
-}
-
-/// Waits until a connection is kept where other instances find it.
-async fn until_kept(redis: &Redis, pid: &str) {
-    let key = format!("p:chatwright:away:{pid}");
-    let inside = redis.client().await;
-    until("it is kept", async || inside.clone().exists::<_, bool>(&key).await.unwrap()).await;
 }
 
 async fn speak(bob: &mut Client, texts: &[&str]) {
@@ -67,7 +59,7 @@ async fn who_comes_back_to_another_instance_has_missed_nothing_and_nobody_has_no
     let Some(redis) = Redis::start().await else { return };
     let instances = [instance(&redis).await, instance(&redis).await];
     let mut bob = Client::in_room(instances[1].address, "bob", "room").await;
-    let mut alice = Visitor::in_room(&instances[0], "alice").await;
+    let mut alice = Visitor::in_room(instances[0].address, "alice").await;
     bob.event("user_joined").await;
     for round in 0..4 {
         let (here, there) = (&instances[round % 2], &instances[(round + 1) % 2]);
@@ -77,9 +69,9 @@ async fn who_comes_back_to_another_instance_has_missed_nothing_and_nobody_has_no
         assert_eq!(alice.event().await[1]["message"], "read");
         // What was sent and never read comes again, as far as the client has not said that it has read it.
         drop(alice);
-        until_kept(&redis, claim["pid"].as_str().unwrap()).await;
+        redis.keeps("p:", claim["pid"].as_str().unwrap()).await;
         speak(&mut bob, &["one", "two", "three"]).await;
-        let (mut back, before) = Visitor::connect(there, "alice", claim.clone()).await;
+        let (mut back, before) = Visitor::connect(there.address, "alice", claim.clone()).await;
         assert_eq!((&back.sid, &json!(back.pid)), (&sid, &claim["pid"]), "round {round}");
         assert_eq!(before[0][1]["message"], "read");
         reads(&mut back, before, &["read", "one", "two", "three"]).await;
@@ -98,7 +90,7 @@ async fn a_stop_leaves_everybody_behind_for_the_other_instances() {
     let Some(redis) = Redis::start().await else { return };
     let (here, there) = (instance(&redis).await, instance(&redis).await);
     let mut bob = Client::in_room(there.address, "bob", "room").await;
-    let mut alice = Visitor::in_room(&here, "alice").await;
+    let mut alice = Visitor::in_room(here.address, "alice").await;
     bob.event("user_joined").await;
     speak(&mut bob, &["here"]).await;
     assert_eq!(alice.event().await[1]["message"], "here");
@@ -106,7 +98,7 @@ async fn a_stop_leaves_everybody_behind_for_the_other_instances() {
     assert_eq!(bob.event("user_left").await["userId"], "alice");
     speak(&mut bob, &["one", "two"]).await;
     let (sid, claim) = (alice.sid.clone(), alice.claim());
-    let (mut back, before) = Visitor::connect(&there, "alice", claim).await;
+    let (mut back, before) = Visitor::connect(there.address, "alice", claim).await;
     assert_eq!(back.sid, sid);
     reads(&mut back, before, &["one", "two"]).await;
     assert_eq!(bob.event("user_joined").await["userId"], "alice");
@@ -118,19 +110,19 @@ async fn a_stop_leaves_everybody_behind_for_the_other_instances() {
 async fn somebody_else_gets_nothing_and_takes_nothing_away() {
     let Some(redis) = Redis::start().await else { return };
     let (here, there) = (instance(&redis).await, instance(&redis).await);
-    let alice = Visitor::in_room(&here, "alice").await;
+    let alice = Visitor::in_room(here.address, "alice").await;
     let (sid, claim) = (alice.sid.clone(), alice.claim());
     drop(alice);
-    until_kept(&redis, claim["pid"].as_str().unwrap()).await;
-    let (mallory, missed) = Visitor::connect(&there, "mallory", claim.clone()).await;
+    redis.keeps("p:", claim["pid"].as_str().unwrap()).await;
+    let (mallory, missed) = Visitor::connect(there.address, "mallory", claim.clone()).await;
     assert!(mallory.sid != sid && json!(mallory.pid) != claim["pid"] && missed.is_empty());
-    let (back, missed) = Visitor::connect(&there, "alice", claim.clone()).await;
+    let (back, missed) = Visitor::connect(there.address, "alice", claim.clone()).await;
     assert!(back.sid == sid && json!(back.pid) == claim["pid"] && missed.is_empty());
 
     let odd = json!({"pid": claim["pid"], "offset": "never"});
     drop(back);
-    until_kept(&redis, claim["pid"].as_str().unwrap()).await;
-    let (anew, missed) = Visitor::connect(&here, "alice", odd).await;
+    redis.keeps("p:", claim["pid"].as_str().unwrap()).await;
+    let (anew, missed) = Visitor::connect(here.address, "alice", odd).await;
     assert!(anew.sid != sid && json!(anew.pid) != claim["pid"] && missed.is_empty());
 }
 
@@ -138,16 +130,16 @@ async fn somebody_else_gets_nothing_and_takes_nothing_away() {
 async fn while_redis_is_away_whoever_comes_back_elsewhere_begins_anew_and_here_goes_on() {
     let Some(mut redis) = Redis::start().await else { return };
     let (here, there) = (instance(&redis).await, instance(&redis).await);
-    let (alice, carol) = (Visitor::in_room(&here, "alice").await, Visitor::in_room(&here, "carol").await);
+    let (alice, carol) = (Visitor::in_room(here.address, "alice").await, Visitor::in_room(here.address, "carol").await);
     let (sids, claims) = ([alice.sid.clone(), carol.sid.clone()], [alice.claim(), carol.claim()]);
     drop(alice);
     drop(carol);
     for claim in &claims {
-        until_kept(&redis, claim["pid"].as_str().unwrap()).await;
+        redis.keeps("p:", claim["pid"].as_str().unwrap()).await;
     }
     redis.kill();
-    let (anew, missed) = Visitor::connect(&there, "alice", claims[0].clone()).await;
+    let (anew, missed) = Visitor::connect(there.address, "alice", claims[0].clone()).await;
     assert!(anew.sid != sids[0] && json!(anew.pid) != claims[0]["pid"] && missed.is_empty());
-    let (back, _) = Visitor::connect(&here, "carol", claims[1].clone()).await;
+    let (back, _) = Visitor::connect(here.address, "carol", claims[1].clone()).await;
     assert_eq!((&back.sid, &json!(back.pid)), (&sids[1], &claims[1]["pid"]));
 }

@@ -9,6 +9,7 @@ mod cache;
 mod http;
 mod persist;
 mod ports;
+mod recovery;
 mod tokens;
 
 use chatwright_protocol::vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId};

@@ -67,6 +67,18 @@ impl Redis {
         client.get_multiplexed_async_connection().await.expect("a connection")
     }
 
+    /// Waits until a connection that is gone is kept below `prefix`, where other instances find it.
+    pub async fn keeps(&self, prefix: &str, pid: &str) {
+        let key = format!("{prefix}chatwright:away:{pid}");
+        let mut inside = self.client().await;
+        let waiting = async {
+            while !redis::cmd("EXISTS").arg(&key).query_async::<bool>(&mut inside).await.expect("it answers") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, waiting).await.expect("it is kept");
+    }
+
     async fn ready(&self) {
         let client = redis::Client::open(("127.0.0.1", self.port)).expect("an address");
         for _ in 0..200 {

@@ -2,17 +2,14 @@
 #![expect(unreachable_pub, reason = "shared by test binaries, which export nothing")]
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall stop there")]
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use super::{
-    PATIENCE,
-    server::{self, Instance},
-};
+use super::{PATIENCE, server};
 
 /// The client.
 pub struct Visitor {
@@ -25,8 +22,8 @@ pub struct Visitor {
 
 impl Visitor {
     /// Connects with this payload beside the token; what came before the answer to CONNECT is returned too.
-    pub async fn connect(server: &Instance, user: &str, mut auth: Value) -> (Self, Vec<Value>) {
-        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", server.address);
+    pub async fn connect(server: SocketAddr, user: &str, mut auth: Value) -> (Self, Vec<Value>) {
+        let url = format!("ws://{server}/socket.io/?EIO=4&transport=websocket");
         let (socket, _) = timeout(PATIENCE, connect_async(url)).await.unwrap().unwrap();
         let mut visitor = Self { socket, sid: String::new(), pid: String::new(), offset: auth["offset"].clone() };
         assert!(visitor.text().await.starts_with("0{"));
@@ -46,7 +43,7 @@ impl Visitor {
     }
 
     /// One that is in `room`, alone or not.
-    pub async fn in_room(server: &Instance, user: &str) -> Self {
+    pub async fn in_room(server: SocketAddr, user: &str) -> Self {
         let (mut visitor, _) = Self::connect(server, user, json!({})).await;
         visitor.say(r#"42["join_room",{"roomId":"room"}]"#).await;
         assert_eq!(visitor.event().await[0], "message_history");
@@ -55,7 +52,7 @@ impl Visitor {
     }
 
     /// Loses its transport, and comes back as this user.
-    pub async fn returns_as(self, server: &Instance, user: &str) -> (Self, Vec<Value>) {
+    pub async fn returns_as(self, server: SocketAddr, user: &str) -> (Self, Vec<Value>) {
         let auth = json!({"pid": self.pid, "offset": self.offset});
         drop(self.socket);
         Self::connect(server, user, auth).await
