@@ -27,11 +27,10 @@ impl Process {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?; // free a moment ago
         let port = address.port().to_string();
         let (program, arguments) = contender.command.split_first().ok_or("a contender has a command")?;
-        let mut command = Command::new(program);
+        let mut command = on_core(SERVER_CORE, program);
         command.args(arguments.iter().map(|argument| argument.replace("{port}", &port)));
         command.envs(contender.environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|problem| format!("{program} does not start: {problem}"))?;
-        pin(child.id(), SERVER_CORE);
         let started = Instant::now();
         while tokio::net::TcpStream::connect(address).await.is_err() {
             if let Some(status) = child.try_wait()? {
@@ -76,11 +75,24 @@ pub(crate) fn cpu_of(process: u32) -> Outcome<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Puts a process and its threads on one core, as far as there are several and `taskset` is installed.
-pub(crate) fn pin(process: u32, core: usize) {
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
-        let mut command = Command::new("taskset");
-        command.args(["-a", "-c", "-p", &core.to_string(), &process.to_string()]);
-        let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status(); // without it the figures are noisier, and no less true
+/// A command that runs on one core from its first moment on, so that what it makes of the number of cores is always the same. Without
+/// `taskset` the figures are noisier: the crowd then takes time between two writes, and with it what the server had at hand.
+fn on_core(core: usize, program: &str) -> Command {
+    if !taskset(&["-c", &core.to_string(), "true"]) {
+        return Command::new(program);
     }
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string(), program]);
+    command
+}
+
+/// Puts a process and its threads on one core, if there is that core.
+pub(crate) fn pin(process: u32, core: usize) {
+    taskset(&["-a", "-c", "-p", &core.to_string(), &process.to_string()]);
+}
+
+fn taskset(arguments: &[&str]) -> bool {
+    let mut command = Command::new("taskset");
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
