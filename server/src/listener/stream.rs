@@ -110,6 +110,12 @@ impl GuardedStream {
         self.0.tls.as_ref().map_or(Ok(()), |tls| tls.flush(&self.0.counted))
     }
 
+    /// Whether it was cut: nothing passes any more.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.0.counted.meter.is_cut()
+    }
+
     /// Nothing more will be written: the peer reads an end behind what was.
     pub fn finish(&self) {
         if let Some(tls) = &self.0.tls {

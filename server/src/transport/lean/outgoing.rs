@@ -160,7 +160,8 @@ impl Outgoing {
     fn mark(&mut self) -> bool {
         let can_write = match &self.carrier {
             Carrier::Polling { get } => get.is_some(),
-            Carrier::WebSocket { is_blocked, .. } => !is_blocked,
+            // That it is asked here, and not when it is written to, brings its memory near while there is time.
+            Carrier::WebSocket { stream, is_blocked } => !is_blocked && !stream.is_cut(),
             Carrier::Closed => false,
         };
         can_write && !std::mem::replace(&mut self.is_marked, true)
