@@ -1,6 +1,9 @@
 //! Instants as JavaScript writes them (`Date.prototype.toISOString`): what dialects that show a time as text have on the wire.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
+
+/// Milliseconds, whatever they are.
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// Milliseconds since the Unix epoch as text: `1_728_887_400_123` as `2024-10-14T06:30:00.123Z`.
 ///
@@ -8,7 +11,7 @@ use jiff::Timestamp;
 #[must_use]
 pub fn from_unix_ms(unix_ms: u64) -> String {
     let at = i64::try_from(unix_ms).ok().and_then(|unix_ms| Timestamp::from_millisecond(unix_ms).ok());
-    format!("{:.3}", at.unwrap_or(Timestamp::MAX))
+    PRINTER.timestamp_to_string(&at.unwrap_or(Timestamp::MAX))
 }
 
 /// The milliseconds since the Unix epoch that such a text means; `None` if it is no time, or one before 1970.

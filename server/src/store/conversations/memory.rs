@@ -29,7 +29,8 @@ pub struct MemoryConversations {
 #[derive(Debug, Default)]
 struct State {
     conversations: HashMap<RoomId, Conversation>,
-    by_participants: HashMap<Vec<UserId>, RoomId>,
+    /// By [`key_of`] them.
+    by_participants: HashMap<Vec<u8>, RoomId>,
     by_user: HashMap<UserId, HashSet<RoomId>>,
     events: VecDeque<WaitingEvent>,
     events_ever: u64,
@@ -107,7 +108,8 @@ impl State {
     }
 
     fn conversation_of(&mut self, letter: &Letter) -> RoomId {
-        if let Some(id) = self.by_participants.get(&letter.participants) {
+        let key = key_of(&letter.participants);
+        if let Some(id) = self.by_participants.get(&key) {
             return id.clone();
         }
         if self.conversations.len() >= CONVERSATIONS_MAX
@@ -125,7 +127,7 @@ impl State {
             tick: 0,
         };
         self.conversations.insert(id.clone(), conversation);
-        self.by_participants.insert(letter.participants.clone(), id.clone());
+        self.by_participants.insert(key, id.clone());
         for user in &letter.participants {
             self.by_user.entry(user.clone()).or_default().insert(id.clone());
         }
@@ -134,7 +136,7 @@ impl State {
 
     fn forget(&mut self, id: &RoomId) {
         let Some(conversation) = self.conversations.remove(id) else { return };
-        self.by_participants.remove(&conversation.participants);
+        self.by_participants.remove(&key_of(&conversation.participants));
         for user in &conversation.participants {
             if let Some(of_user) = self.by_user.get_mut(user) {
                 of_user.remove(id);
@@ -153,6 +155,17 @@ impl State {
         found.sort_by_key(|(_, conversation)| std::cmp::Reverse(conversation.tick));
         found.into_iter().take(limit).map(|(id, conversation)| conversation.head(id)).collect()
     }
+}
+
+/// The users in one run of bytes, which is looked up in one place of memory. Each behind its length, as ids may hold any characters.
+fn key_of(participants: &[UserId]) -> Vec<u8> {
+    let bytes = participants.iter().map(|user| size_of::<usize>() + user.as_str().len()).sum();
+    let mut key = Vec::with_capacity(bytes);
+    for user in participants {
+        key.extend_from_slice(&user.as_str().len().to_ne_bytes());
+        key.extend_from_slice(user.as_str().as_bytes());
+    }
+    key
 }
 
 impl Conversation {
