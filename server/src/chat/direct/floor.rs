@@ -144,6 +144,19 @@ impl Floor {
         next
     }
 
+    /// Takes a message that the store confirmed to a connection here, which is told at once, whatever others wait for; unless somebody who
+    /// read the store has told it meanwhile.
+    pub(super) fn confirm(&mut self, message: &Message, connection: &Connection) -> Next {
+        let of_sender = self.users.get(&message.sender.user);
+        let is_told = of_sender.is_some_and(|local| local.devices.contains_key(connection.id()))
+            && self.healed.contains(&message.id);
+        let frame = if is_told { None } else { Frame::of(self.dialect, &Event::Sent(message.clone())) };
+        if let Some(frame) = frame {
+            connection.tell(&frame);
+        }
+        self.offer(Due { message: message.clone(), except: Some(connection.id().clone()) })
+    }
+
     /// Tells a message to its receiver before the store confirmed it, unless the store was faster.
     pub(super) fn tell_early(&mut self, message: Message) {
         if self.healed.contains(&message.id) {
@@ -252,30 +265,55 @@ mod tests {
         }
     }
 
+    impl Counts {
+        fn heard(&self) -> usize {
+            *self.0.lock().expect("nobody panics with it")
+        }
+    }
+
+    /// One user with one connection.
+    struct Scene {
+        floor: Floor,
+        connection: Arc<Connection>,
+        counts: Arc<Counts>,
+    }
+
+    impl Scene {
+        fn with(user: &str) -> Self {
+            let counts = Arc::new(Counts::default());
+            let (id, instance) = (DeviceId::from("device"), InstanceId::from("here"));
+            let connection = Arc::new(Connection::new(id, instance, None, Arc::clone(&counts) as Arc<dyn Sink>));
+            let mut floor = Floor::new(&chatwright_protocol::dialects::direct::DIALECT);
+            floor.arrive(&connection, &UserId::from(user));
+            floor.meet(&UserId::from("alice"), &UserId::from("bob"));
+            Self { floor, connection, counts }
+        }
+    }
+
+    fn conversation() -> RoomId {
+        id_of(&UserId::from("alice"), &UserId::from("bob"))
+    }
+
+    /// What Alice says to Bob.
+    fn message(digit: u32, sequence: u64) -> Message {
+        let draft = DirectDraft {
+            id: MessageId::from(format!("{digit:024x}")),
+            conversation: conversation(),
+            sender: UserId::from("alice"),
+            receiver: UserId::from("bob"),
+            text: digit.to_string(),
+            kind: MessageKind::Text,
+            attachment: None,
+            sent_at_ms: 0,
+        };
+        draft.placed(sequence)
+    }
+
     #[test]
     fn what_the_store_has_told_is_not_told_again_by_an_early_notice_that_comes_late() {
-        let (alice, bob) = (UserId::from("alice"), UserId::from("bob"));
-        let conversation = id_of(&alice, &bob);
-        let message = |digit: u32, sequence: u64| {
-            let draft = DirectDraft {
-                id: MessageId::from(format!("{digit:024x}")),
-                conversation: conversation.clone(),
-                sender: alice.clone(),
-                receiver: bob.clone(),
-                text: digit.to_string(),
-                kind: MessageKind::Text,
-                attachment: None,
-                sent_at_ms: 0,
-            };
-            draft.placed(sequence)
-        };
-        let sink = Arc::new(Counts::default());
-        let heard = || *sink.0.lock().expect("nobody panics with it");
-        let (id, instance) = (DeviceId::from("device"), InstanceId::from("here"));
-        let connection = Arc::new(Connection::new(id, instance, None, Arc::clone(&sink) as Arc<dyn Sink>));
-        let mut floor = Floor::new(&chatwright_protocol::dialects::direct::DIALECT);
-        floor.arrive(&connection, &bob);
-        floor.meet(&alice, &bob);
+        let Scene { mut floor, counts, .. } = Scene::with("bob");
+        let conversation = conversation();
+        let heard = || counts.heard();
         let next = floor.offer(Due { message: message(1, 1), except: None });
         assert_eq!((heard(), next), (1, Next::Settled));
 
@@ -288,5 +326,21 @@ mod tests {
         assert_eq!(heard(), 3);
         let next = floor.heal(&conversation, vec![message(3, 3)], 3);
         assert_eq!((heard(), next), (3, Next::Settled), "he has heard it early");
+    }
+    #[test]
+    fn a_sender_is_told_once_that_his_message_is_stored_also_while_somebody_reads_the_store() {
+        let Scene { mut floor, connection, counts } = Scene::with("alice");
+        let next = floor.confirm(&message(1, 1), &connection);
+        assert_eq!((counts.heard(), next), (1, Next::Settled));
+
+        let next = floor.heal(&conversation(), vec![message(2, 2)], 2);
+        assert_eq!((counts.heard(), next), (2, Next::Settled), "the reader was faster");
+        let next = floor.confirm(&message(2, 2), &connection);
+        assert_eq!((counts.heard(), next), (2, Next::Settled));
+
+        let next = floor.confirm(&message(3, 3), &connection);
+        assert_eq!((counts.heard(), next), (3, Next::Settled));
+        let next = floor.heal(&conversation(), vec![message(3, 3)], 3);
+        assert_eq!((counts.heard(), next), (3, Next::Settled));
     }
 }

@@ -75,8 +75,13 @@ impl Hub {
     pub(super) fn offer(&self, due: Due) {
         let conversation = due.message.room.clone();
         let next = self.floor().offer(due);
+        self.follow_up(&conversation, next);
+    }
+
+    /// Sees to what is missing, if anything is.
+    pub(super) fn follow_up(&self, conversation: &RoomId, next: Next) {
         if next == Next::Gap {
-            self.heal_soon(&conversation);
+            self.heal_soon(conversation);
         }
     }
 

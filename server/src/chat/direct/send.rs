@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chatwright_protocol::vocabulary::{Event, MessageKind, Refusal, RoomId, UserId};
+use chatwright_protocol::vocabulary::{MessageKind, Refusal, RoomId, UserId};
 
 use super::{Confirmation, Connection, Hub, away, lane::Due};
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
     chat::backlog::{self, Waits},
     clock,
     store::{Attempt, StoreError, direct::DirectDraft},
-    transport::Frame,
 };
 
 /// Unicode scalar values of an attachment's address: longer than browsers take.
@@ -74,10 +73,9 @@ impl Hub {
             Err(problem @ StoreError::Corrupt(_)) => return Err(away(&problem)),
         };
         let message = draft.placed(sequence);
-        if let Some(frame) = Frame::of(self.rules.dialect, &Event::Sent(message.clone())) {
-            connection.tell(&frame);
-        }
-        self.spread(Due { message: message.clone(), except: Some(connection.id().clone()) });
+        self.publish(&DirectNotice::Message(message.clone()));
+        let next = self.floor().confirm(&message, connection);
+        self.follow_up(&message.room, next);
         Ok(Confirmation::Sent(message))
     }
 
