@@ -25,7 +25,8 @@ struct Cluster {
     gateway: Server,
 }
 
-fn config(role: Role, redis: Option<&RedisConfig>) -> Config {
+/// Of one of the services.
+pub(crate) fn config(role: Role, redis: Option<&RedisConfig>) -> Config {
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
         listen: anywhere,

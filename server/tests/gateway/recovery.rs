@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use chatwright_protocol::dialects::gateway;
 use chatwright_server::{
     Config, Server, SharedMemory,
-    auth::jwt::JwtRules,
-    config::{Role, VerifierConfig},
+    config::Role,
     transport::{EngineKind, EngineRules},
 };
 use serde_json::json;
 
-use crate::support::{redis::Redis, server, visitor::Visitor};
+use crate::{
+    apart,
+    support::{redis::Redis, visitor::Visitor},
+};
 
 /// Of everything that is kept.
 const PREFIX: &str = "g:";
@@ -19,17 +20,8 @@ const PREFIX: &str = "g:";
 const LIVE_PREFIX: &str = "g:live:";
 
 fn config(redis: &Redis) -> Config {
-    let listen = server::config().listen;
-    Config {
-        listen,
-        listeners: std::collections::BTreeMap::new(),
-        verifier: VerifierConfig::Jwt(JwtRules::new(server::SECRET)),
-        role: Role::Chat,
-        redis: Some(redis.config(PREFIX)),
-        engine: EngineRules { recovery_window: Duration::from_secs(60), ..EngineRules::default() },
-        engine_kind: EngineKind::Lean,
-        ..Config::of(&gateway::DIALECT)
-    }
+    let engine = EngineRules { recovery_window: Duration::from_secs(60), ..EngineRules::default() };
+    Config { engine, engine_kind: EngineKind::Lean, ..apart::config(Role::Chat, Some(&redis.config(PREFIX))) }
 }
 
 async fn says(bob: &mut Visitor, text: &str) {

@@ -47,11 +47,12 @@ impl Hub {
 
     /// Stores a letter; asks once more where the answer was lost, since the first attempt may have taken effect.
     async fn store(&self, letter: &Letter) -> Result<Message, StoreError> {
-        let answer = self.ports.conversations.send(letter, Attempt::First).await;
-        if !matches!(answer, Err(StoreError::Unavailable(_))) {
-            return answer;
+        match self.ports.conversations.send(letter, Attempt::First).await {
+            Err(StoreError::Unavailable(problem)) => {
+                tracing::debug!(problem, "a message is offered to the store again");
+            }
+            answer @ (Ok(_) | Err(StoreError::Corrupt(_))) => return answer,
         }
-        tracing::debug!("a message is offered to the store again");
         self.ports.conversations.send(letter, Attempt::Again).await
     }
 

@@ -147,11 +147,11 @@ impl Floor {
     /// Takes a message that the store confirmed to a connection here, which is told at once, whatever others wait for; unless somebody who
     /// read the store has told it meanwhile.
     pub(super) fn confirm(&mut self, message: &Message, connection: &Connection) -> Next {
-        let of_sender = self.users.get(&message.sender.user);
-        let is_told = of_sender.is_some_and(|local| local.devices.contains_key(connection.id()))
+        let is_here = |local: &Local| local.devices.contains_key(connection.id());
+        let is_told = self.told(&message.room).is_some_and(|told| told >= message.sequence)
+            && self.users.get(&message.sender.user).is_some_and(is_here)
             && self.healed.contains(&message.id);
-        let frame = if is_told { None } else { Frame::of(self.dialect, &Event::Sent(message.clone())) };
-        if let Some(frame) = frame {
+        if !is_told && let Some(frame) = Frame::of(self.dialect, &Event::Sent(message.clone())) {
             connection.tell(&frame);
         }
         self.offer(Due { message: message.clone(), except: Some(connection.id().clone()) })
