@@ -23,6 +23,9 @@ use super::{BackendError, Durability, OWNER_LABEL, owner::Owner, start_error};
 
 /// A free port is free only until somebody else takes it: then the next one is tried.
 const PORT_TRIES: usize = 3;
+/// The kernel gives up to freeze a container whose processes are busy with it just then ("unable to freeze"): then it is asked again, after a rest.
+const FREEZE_TRIES: usize = 5;
+const FREEZE_REST: Duration = Duration::from_millis(200);
 /// How long it may take from the start of a container to the first answer: up to 7.3 s were measured (RabbitMQ), and machines are busy.
 const READY_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long one attempt to get an answer may take, and the pause before the next.
@@ -148,7 +151,15 @@ impl Container {
     /// # Errors
     /// When the engine refuses.
     pub async fn pause(&self) -> Result<(), BackendError> {
-        self.container.pause().await.map_err(|error| BackendError::act("pause", self.service(), &error))
+        let mut tries = 1;
+        loop {
+            match self.container.pause().await {
+                Ok(()) => return Ok(()),
+                Err(error) if tries == FREEZE_TRIES => return Err(BackendError::act("pause", self.service(), &error)),
+                Err(_) => tokio::time::sleep(FREEZE_REST).await,
+            }
+            tries += 1;
+        }
     }
 
     /// Lets it go on.
