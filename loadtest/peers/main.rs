@@ -20,8 +20,8 @@ mod tungstenite;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use contender::Contender;
-use scene::{Measured, Size};
+use scene::Size;
+use table::Row;
 
 /// What may go wrong, in words.
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -90,25 +90,32 @@ async fn run(compare: Compare) -> Outcome<()> {
     let contenders = contender::chosen(&compare.only, &compare.chatwright)?;
     let size = Size { connections: compare.connections, seconds: compare.seconds };
     process::pin(std::process::id(), process::GENERATOR_CORE);
-    let mut results: Vec<(Contender, Vec<Measured>, Option<f64>)> =
-        contenders.into_iter().map(|contender| (contender, Vec::new(), None)).collect();
+    let mut rows: Vec<Row> = contenders.into_iter().map(Row::of).collect();
     for round in 1..=compare.rounds {
-        for (contender, measured, _) in &mut results {
-            eprintln!("round {round} of {}: {}", compare.rounds, contender.name);
-            measured
-                .push(scene::play(contender, size).await.map_err(|problem| format!("{}: {problem}", contender.name))?);
+        for row in rows.iter_mut().filter(|row| row.failure.is_none()) {
+            eprintln!("round {round} of {}: {}", compare.rounds, row.contender.name);
+            match in_two_attempts(async || scene::play(&row.contender, size).await).await {
+                Ok(measured) => row.measured.push(measured),
+                Err(problem) => row.failure = Some(format!("round {round}: {problem}")),
+            }
         }
     }
-    for (contender, _, bytes) in &mut results {
-        if compare.idle > 0 {
-            eprintln!("memory: {}", contender.name);
-            *bytes = Some(
-                scene::weigh(contender, compare.idle)
-                    .await
-                    .map_err(|problem| format!("{}: {problem}", contender.name))?,
-            );
+    for row in rows.iter_mut().filter(|row| compare.idle > 0 && row.failure.is_none()) {
+        eprintln!("memory: {}", row.contender.name);
+        match in_two_attempts(async || scene::weigh(&row.contender, compare.idle).await).await {
+            Ok(bytes) => row.bytes = Some(bytes),
+            Err(problem) => row.failure = Some(format!("memory: {problem}")),
         }
     }
-    println!("{}", table::text(&results));
+    println!("{}", table::text(&rows));
     Ok(())
+}
+
+/// What comes of an attempt, or of a second one: who fails twice is left out, and the others still compare.
+async fn in_two_attempts<T>(attempt: impl AsyncFn() -> Outcome<T>) -> Outcome<T> {
+    match attempt().await {
+        Ok(measured) => return Ok(measured),
+        Err(problem) => eprintln!("it failed and is tried once more: {problem}"),
+    }
+    attempt().await
 }

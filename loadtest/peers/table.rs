@@ -7,17 +7,39 @@ use crate::{
     scene::{Load, Measured},
 };
 
-type Results = [(Contender, Vec<Measured>, Option<f64>)];
+/// A contender and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) contender: Contender,
+    /// One per round, unless it failed.
+    pub(crate) measured: Vec<Measured>,
+    /// Of memory, per idle connection.
+    pub(crate) bytes: Option<f64>,
+    /// Why no more was measured.
+    pub(crate) failure: Option<String>,
+}
+
+impl Row {
+    /// Of a contender that did not run yet.
+    pub(crate) fn of(contender: Contender) -> Self {
+        Self { contender, measured: Vec::new(), bytes: None, failure: None }
+    }
+}
 
 /// A column of loads.
 type Pick = fn(&Measured) -> &Load;
 
-pub(crate) fn text(results: &Results) -> String {
+/// The table, and beneath it why something is missing. Medians are of the rounds that a contender came through.
+pub(crate) fn text(rows: &[Row]) -> String {
     let mut out = String::from(
         "| server | | rooms of 10: µs CPU per delivery | × floor | p50 / p99 µs | rooms of 100 | × floor | p50 / p99 µs | flood | × floor | million/s | KiB per connection | lost | out of order | bytes |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let floor = results.iter().find(|(contender, ..)| contender.name == FLOOR).map(|(_, measured, _)| &measured[..]);
-    for (contender, measured, bytes) in results {
+    let floor = rows
+        .iter()
+        .find(|row| row.contender.name == FLOOR)
+        .map(|row| &row.measured[..])
+        .filter(|floor| !floor.is_empty());
+    for Row { contender, measured, bytes, .. } in rows.iter().filter(|row| !row.measured.is_empty()) {
         let _ = write!(out, "| {} | {} ", contender.name, contender.what); // a String takes everything
         let picks: [Pick; 3] = [|m| &m.tens, |m| &m.hundreds, |m| &m.flood];
         for (index, pick) in picks.into_iter().enumerate() {
@@ -39,13 +61,19 @@ pub(crate) fn text(results: &Results) -> String {
         let size = median(measured.iter().map(|m| m.tens.bytes));
         let _ = writeln!(out, "| {speed:.2} | {kibibytes} | {lost} | {disordered} | {size:.0} |");
     }
-    let crowd = results.iter().flat_map(|(_, measured, _)| measured.iter().map(|m| m.tens.crowd_us));
-    let closed: usize = results.iter().flat_map(|(_, measured, _)| measured.iter().map(|m| m.closed)).sum();
+    let crowd = rows.iter().flat_map(|row| row.measured.iter().map(|m| m.tens.crowd_us));
+    let closed: usize = rows.iter().flat_map(|row| row.measured.iter().map(|m| m.closed)).sum();
     let _ = writeln!(
         out,
         "\nThe crowd itself: {:.1} µs per delivery in rooms of 10. Connections closed by servers: {closed}.",
         median(crowd)
     );
+    for Row { contender, measured, failure, .. } in rows {
+        if let Some(why) = failure {
+            let what = if measured.is_empty() { "Not measured" } else { "Not measured to the end" };
+            let _ = writeln!(out, "{what}: {}, which failed twice ({why}).", contender.name);
+        }
+    }
     out
 }
 
