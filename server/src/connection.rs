@@ -1,9 +1,14 @@
 //! The driver of one connection, and the only `select!` in its life: its commands one after the other, until something ends it.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use chatwright_protocol::{dialects::AppPacket, vocabulary::Refusal};
+use chatwright_protocol::{
+    dialects::{AppPacket, ServerSide},
+    vocabulary::{Command, Refusal},
+};
 use serde::Serialize;
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
     chat::{Confirmation, Connection, Core},
@@ -18,9 +23,35 @@ const EXPIRY_LOOK: Duration = Duration::from_secs(3600);
 /// One packet with the way to answer it, if its sender asked for an answer.
 pub(crate) struct Incoming {
     /// What was said.
-    pub(crate) packet: AppPacket,
+    pub(crate) request: Request,
     /// Takes the acknowledgement.
     pub(crate) reply: Option<Reply>,
+}
+
+/// What was said, as its carrier hands it over.
+pub(crate) enum Request {
+    /// A packet.
+    Packet(AppPacket),
+    /// A text frame.
+    Frame(Utf8Bytes),
+}
+
+impl Request {
+    /// The packet: of a frame that is no JSON, one that no dialect accepts.
+    pub(crate) fn packet(&self) -> Cow<'_, AppPacket> {
+        match self {
+            Self::Packet(packet) => Cow::Borrowed(packet),
+            Self::Frame(text) => Cow::Owned(AppPacket::Json(serde_json::from_str(text).unwrap_or(Value::Null))),
+        }
+    }
+
+    fn command(&self, server: &ServerSide) -> Result<Command, Refusal> {
+        let at_once = match self {
+            Self::Packet(_) => None,
+            Self::Frame(text) => server.decode_text.and_then(|decode| decode(text)),
+        };
+        at_once.map_or_else(|| (server.decode)(&self.packet()), Ok)
+    }
 }
 
 /// Sends an acknowledgement.
@@ -116,8 +147,8 @@ pub(crate) async fn drive(
 }
 
 async fn handle(core: &Arc<dyn Core>, connection: &Arc<Connection>, metrics: &Metrics, incoming: Incoming) {
-    let dialect = core.dialect();
-    let outcome = match (dialect.server.decode)(&incoming.packet) {
+    let server = &core.dialect().server;
+    let outcome = match incoming.request.command(server) {
         Ok(command) => core.handle(connection, command).await,
         Err(refusal) => Err(refusal),
     };
@@ -128,7 +159,7 @@ async fn handle(core: &Arc<dyn Core>, connection: &Arc<Connection>, metrics: &Me
     }
     if let Err(refusal) = outcome {
         tracing::debug!(connection = %connection.id(), %refusal, "refused");
-        if let Some(words) = (dialect.server.refuse)(&incoming.packet, &refusal) {
+        if let Some(words) = (server.refuse)(&incoming.request.packet(), &refusal) {
             connection.tell(&Frame::from(words));
         }
     }

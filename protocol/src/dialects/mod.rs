@@ -191,6 +191,9 @@ pub struct Policy {
 pub struct ServerSide {
     /// What a client's packet asks for; a refusal where the packet is not well-formed.
     pub decode: fn(&AppPacket) -> Result<Command, Refusal>,
+    /// The same for a JSON text frame as it came, where it is exactly what most clients say most of the time: straight into its fields,
+    /// which spares the tree of values. `None`: `decode` judges the frame.
+    pub decode_text: Option<fn(&str) -> Option<Command>>,
     /// What the client reads for an event; `None` where the dialect has no words for it.
     pub encode: fn(&Event) -> Option<Spoken>,
     /// What the client reads when this packet of it was refused; `None` where the dialect has no words for it.

@@ -30,7 +30,12 @@ pub const DIALECT: Dialect = Dialect {
         history: HistorySource::Extension,
     },
     policy: Policy { open_by_default: false, echo_to_sender: true, members_only: true, connections_per_user_max: 5 },
-    server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
+    server: ServerSide {
+        decode: server::decode,
+        decode_text: Some(server::decode_text),
+        encode: server::encode,
+        refuse: server::refuse,
+    },
     client: ClientSide {
         encode: client::encode,
         decode: client::decode,

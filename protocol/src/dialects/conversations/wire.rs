@@ -1,8 +1,11 @@
 //! The JSON objects of `conversations`, shared by both sides, with their conversions to the vocabulary.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, Visitor},
+};
 
 use crate::{
     iso8601,
@@ -18,6 +21,38 @@ pub(super) struct FrameJson<'a, T> {
     pub(super) data: Option<&'a T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<&'a str>,
+}
+
+/// `send_message`, to the letter.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SendJson<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Cow<'a, str>,
+    pub(super) recipient_ids: Vec<UserJson>,
+    pub(super) content: String,
+}
+
+/// A user's id, made of the frame's text without a copy in between.
+#[derive(Debug)]
+pub(super) struct UserJson(pub(super) UserId);
+
+impl<'de> Deserialize<'de> for UserJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Id;
+        impl Visitor<'_> for Id {
+            type Value = UserJson;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a user's id")
+            }
+
+            fn visit_str<E: Error>(self, id: &str) -> Result<UserJson, E> {
+                Ok(UserJson(UserId::from(id)))
+            }
+        }
+        deserializer.deserialize_str(Id)
+    }
 }
 
 /// A message: `data` of `message_sent` and `new_message`, an element of `history`.

@@ -34,7 +34,7 @@ pub const DIALECT: Dialect = Dialect {
         members_only: false,
         connections_per_user_max: 1000,
     },
-    server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
+    server: ServerSide { decode: server::decode, decode_text: None, encode: server::encode, refuse: server::refuse },
     client: ClientSide {
         encode: client::encode,
         decode: client::decode,

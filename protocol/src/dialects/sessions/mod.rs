@@ -30,6 +30,6 @@ pub const DIALECT: Dialect = Dialect {
         history: HistorySource::None,
     },
     policy: Policy { open_by_default: true, echo_to_sender: false, members_only: true, connections_per_user_max: 100 },
-    server: ServerSide { decode: server::decode, encode: server::encode, refuse: server::refuse },
+    server: ServerSide { decode: server::decode, decode_text: None, encode: server::encode, refuse: server::refuse },
     client: ClientSide { encode: client::encode, decode: client::decode, opening: None, history: None, members: None },
 };

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     chat::Connection,
-    connection::{Acknowledgement, Inbox, Incoming, Reply},
+    connection::{Acknowledgement, Inbox, Incoming, Reply, Request},
     transport::{EndReason, lean::packet::Packet},
 };
 
@@ -139,7 +139,7 @@ impl Inbox for Inside<'_> {
             match step {
                 Step::Event { packet, ack } => {
                     let reply = ack.map(|id| reply(Arc::clone(&self.line.session), self.entry, id));
-                    return Some(Incoming { packet, reply });
+                    return Some(Incoming { request: Request::Packet(packet), reply });
                 }
                 Step::EnterElsewhere(namespace) => {
                     if !super::life::refuse_namespace(self.line, &namespace) {

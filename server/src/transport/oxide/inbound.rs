@@ -21,7 +21,7 @@ use socketioxide_core::Value;
 use tokio::sync::mpsc;
 
 use crate::{
-    connection::{Acknowledgement, Inbox, Incoming, Reply},
+    connection::{Acknowledgement, Inbox, Incoming, Reply, Request},
     transport::{CannotTake, EndReason},
 };
 
@@ -107,7 +107,7 @@ impl Inbox for Queue {
             let _ = self.shared.ended.set(EndReason::ProtocolViolation);
             return None;
         };
-        Some(Incoming { packet, reply: event.reply })
+        Some(Incoming { request: Request::Packet(packet), reply: event.reply })
     }
 
     fn end_reason(&self) -> EndReason {

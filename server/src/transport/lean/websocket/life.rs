@@ -22,7 +22,7 @@ use super::{
 use crate::{
     auth::{Admission, AuthError, Identity},
     chat::{ConnectRefusal, Connection},
-    connection::{self, Inbox, Incoming},
+    connection::{self, Inbox, Incoming, Request},
     listener::CutReason,
     store::DeviceId,
     transport::{EndReason, Frame},
@@ -83,7 +83,7 @@ impl Endpoint {
             Some(_) | None => self.leave(over),
         })?;
         session.settle();
-        let identity = self.admit(&packet(first)).await?;
+        let identity = self.admit(&request(first).packet()).await?;
         let sink = Arc::clone(session); // it is let in once: what it is told has one reader
         let connection =
             self.core.connect(Some(identity), DeviceId::fresh(), sink).await.map_err(|reason| match reason {
@@ -164,7 +164,7 @@ impl Inbox for Inside<'_> {
     async fn next(&mut self) -> Option<Incoming> {
         tokio::task::consume_budget().await; // a client that never pauses leaves room for the others
         match self.ear.said().await {
-            Ok(said) => Some(Incoming { packet: packet(said), reply: None }),
+            Ok(said) => Some(Incoming { request: request(said), reply: None }),
             Err(over) => {
                 *self.over = Some(over);
                 None
@@ -177,10 +177,10 @@ impl Inbox for Inside<'_> {
     }
 }
 
-/// A message as a packet: what is no JSON is one that no dialect accepts.
-fn packet(said: Said) -> AppPacket {
-    AppPacket::Json(match said {
-        Said::Text(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
-        Said::Binary(_) => Value::Null,
-    })
+/// What a message says: a binary one is a packet that no dialect accepts.
+fn request(said: Said) -> Request {
+    match said {
+        Said::Text(text) => Request::Frame(text),
+        Said::Binary(_) => Request::Packet(AppPacket::Json(Value::Null)),
+    }
 }
