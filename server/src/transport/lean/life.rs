@@ -44,7 +44,7 @@ impl fmt::Display for Refused {
 }
 
 /// From the handshake to the end.
-pub(super) async fn live(shared: Arc<Shared>, mut line: Line) {
+pub(super) async fn live(shared: Arc<Shared>, mut line: Box<Line>) {
     let (mut line, over) = match &shared.above {
         Above::Application(application) => {
             let over = app::converse(application.as_ref(), &mut line).await;
@@ -58,12 +58,12 @@ pub(super) async fn live(shared: Arc<Shared>, mut line: Line) {
     tracing::debug!(session = line.session.number(), reason = over.reason.as_str(), "session over");
     if !line.is_parted {
         let wire = line.take_wire();
-        part(&shared, line.session, wire, over).await;
+        Box::pin(part(&shared, line.session, wire, over)).await;
     }
 }
 
 /// Ends a session for whom there is nobody any more; its client tries again.
-pub(super) fn abandon(mut line: Line) {
+pub(super) fn abandon(mut line: Box<Line>) {
     part_now(&mut line, Over::by_us(EndReason::TransportClosed));
 }
 
@@ -79,11 +79,13 @@ pub(super) fn part_now(line: &mut Line, over: Over) {
 }
 
 /// A session's life with a chat core; `None`: a connection has taken the line that was in before.
-async fn visit(shared: &Shared, door: &Door, mut line: Line) -> Option<(Line, Over)> {
+///
+/// What is over soon stands in a box of its own, or each session would keep room for it as long as it lives.
+async fn visit(shared: &Shared, door: &Door, mut line: Box<Line>) -> Option<(Box<Line>, Over)> {
     loop {
         match line.next().await {
             Some(Step::Enter(auth)) => {
-                line = shared.recover(door, line, &auth).await?;
+                line = Box::pin(shared.recover(door, line, &auth)).await?;
                 shared.enter(door, &mut line, &auth).await;
             }
             Some(Step::EnterElsewhere(namespace)) => {
@@ -123,19 +125,19 @@ fn refuse(line: &mut Line, head: &str, message: &str) -> bool {
 
 impl Shared {
     /// A CONNECT of somebody who was in before: his connection takes the line and goes on. The line comes back if there is none.
-    async fn recover(&self, door: &Door, line: Line, auth: &Map<String, Value>) -> Option<Line> {
+    async fn recover(&self, door: &Door, line: Box<Line>, auth: &Map<String, Value>) -> Option<Box<Line>> {
         let (Some(shelf), Some((pid, offset))) = (&self.shelf, elsewhere::claim(auth)) else { return Some(line) };
         if !shelf.has(pid) {
             return Some(line);
         }
         let Ok(identity) = door.verify(auth, &line.session.credentials).await else { return Some(line) };
         let user = identity.as_ref().map(|identity| &identity.user);
-        shelf.hand_over(pid, user, offset, line).err().map(|line| *line)
+        shelf.hand_over(pid, user, offset, line).err()
     }
 
     /// A CONNECT: verified and counted before it is answered, then driven until the client is out again.
     async fn enter(&self, door: &Door, line: &mut Line, auth: &Map<String, Value>) {
-        let Entered { connection, back, entry, missed } = match self.let_in(door, line, auth).await {
+        let Entered { connection, back, entry, missed } = match Box::pin(self.let_in(door, line, auth)).await {
             Ok(entered) => entered,
             Err(refused) => {
                 refuse(line, "44", &refused.to_string());

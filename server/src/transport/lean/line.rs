@@ -25,7 +25,7 @@ use crate::{
 /// How deep a client's JSON may nest: as deep as the JSON reader goes, with room for what stands around the arguments.
 const JSON_DEPTH_MAX: usize = 120;
 
-/// The reading end of a session.
+/// The reading end of a session. It stands in a box: every future that it is handed to would keep room for it, for the life of the session.
 pub(super) struct Line {
     pub(super) session: Arc<Session>,
     pub(super) talk: Talk,
@@ -36,7 +36,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(shared: &Shared, session: Arc<Session>, wire: Option<Wire>) -> Self {
+    pub(super) fn new(shared: &Shared, session: Arc<Session>, wire: Option<Wire>) -> Box<Self> {
         let rules = &shared.rules;
         let limits = Limits {
             text_bytes_max: rules.packet_bytes_max,
@@ -51,7 +51,7 @@ impl Line {
             Above::Application(_) => Talk::raw(limits),
         };
         let ear = Ear::new(Arc::clone(&session), wire, Manners::SOCKET_IO);
-        Self { session, talk, over: None, ear, is_parted: false }
+        Box::new(Self { session, talk, over: None, ear, is_parted: false })
     }
 
     /// What the client asks for next; `None` when the session is over. Dropping the future loses nothing.
@@ -119,7 +119,7 @@ impl Inside<'_> {
         life::part_now(self.line, over);
         match back.wait(self.connection).await {
             Some((line, entry)) => {
-                (*self.line, self.entry) = (line, entry);
+                (*self.line, self.entry) = (*line, entry);
                 true
             }
             None => false,

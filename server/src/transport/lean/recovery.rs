@@ -59,7 +59,7 @@ struct Waiting {
     /// Whose it is, as the handshake proved.
     user: Option<UserId>,
     voice: Arc<Voice>,
-    taker: oneshot::Sender<(Line, u32)>,
+    taker: oneshot::Sender<(Box<Line>, u32)>,
 }
 
 impl fmt::Debug for Waiting {
@@ -101,16 +101,16 @@ impl Shelf {
         pid: &str,
         user: Option<&UserId>,
         offset: Option<Offset>,
-        mut line: Line,
+        mut line: Box<Line>,
     ) -> Result<(), Box<Line>> {
         let waiting = {
             let mut all = self.waiting();
             let is_his = all.get(pid).is_some_and(|waiting| waiting.user.as_ref() == user);
             if is_his { all.remove(pid) } else { None }
         };
-        let Some(Waiting { voice, taker, .. }) = waiting else { return Err(Box::new(line)) };
+        let Some(Waiting { voice, taker, .. }) = waiting else { return Err(line) };
         // With an offset that is forgotten nothing can be gone on with: dropping `taker` ends what has waited.
-        let Some(entry) = voice.resume(&line.session, offset) else { return Err(Box::new(line)) };
+        let Some(entry) = voice.resume(&line.session, offset) else { return Err(line) };
         line.talk.entered();
         if let Err((line, _)) = taker.send((line, entry)) {
             life::abandon(line); // it ended in this moment
@@ -174,7 +174,7 @@ impl Return {
     }
 
     /// Waits for the client, for whom a transport has just broken off; `None`: it does not come.
-    pub(super) async fn wait(&mut self, connection: &Connection) -> Option<(Line, u32)> {
+    pub(super) async fn wait(&mut self, connection: &Connection) -> Option<(Box<Line>, u32)> {
         self.voice.state().at = None;
         let (taker, receiver) = oneshot::channel();
         {
@@ -209,7 +209,7 @@ impl Return {
 struct Place<'a> {
     shelf: &'a Shelf,
     pid: &'a str,
-    receiver: oneshot::Receiver<(Line, u32)>,
+    receiver: oneshot::Receiver<(Box<Line>, u32)>,
 }
 
 impl Drop for Place<'_> {

@@ -53,13 +53,13 @@ pub(super) fn open(shared: &Arc<Shared>, mut request: Request<Body>) -> Response
     shared.tasks.clone().spawn(async move {
         if let Some(wire) = opening.wire().await {
             let line = begun(&shared, wire, credentials, place);
-            live(shared, line).await;
+            shared.tasks.clone().spawn(live(shared, line)); // not this task, which has room for what is over now
         }
     });
     response
 }
 
-fn begun(shared: &Arc<Shared>, wire: Wire, credentials: HeaderMap, place: Place) -> Line {
+fn begun(shared: &Arc<Shared>, wire: Wire, credentials: HeaderMap, place: Place) -> Box<Line> {
     let out = Outgoing::websocket(wire.stream.clone());
     let session = Session::new(Arc::clone(shared), out, credentials, place);
     session.say(shared.open_packet(session.sid(), &[]));
