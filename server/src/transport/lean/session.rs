@@ -64,8 +64,8 @@ pub(super) struct Session {
 struct Incoming {
     /// Packets that came by polls: those of one POST.
     said: VecDeque<Said>,
-    /// The WebSocket that the session has moved to.
-    wire: Option<Wire>,
+    /// The WebSocket that the session has moved to. Boxed, as most begin on theirs.
+    wire: Option<Box<Wire>>,
     /// Asked to end.
     stop: Option<EndReason>,
     is_posting: bool,
@@ -239,7 +239,7 @@ impl Session {
             }
             return Taken::Said(said);
         }
-        incoming.wire.take().map_or(Taken::Nothing, Taken::Wire)
+        incoming.wire.take().map_or(Taken::Nothing, |wire| Taken::Wire(*wire))
     }
 
     /// Why it was asked to end.
@@ -282,7 +282,7 @@ impl Session {
 
     /// Goes on over this WebSocket.
     pub(super) fn hand_over(&self, wire: Wire) {
-        self.incoming().wire = Some(wire);
+        self.incoming().wire = Some(Box::new(wire));
         self.bell.notify_one();
     }
 

@@ -36,7 +36,11 @@ pub(super) fn answer(endpoint: &Arc<Endpoint>, mut request: Request<Body>) -> Re
     let endpoint = Arc::clone(endpoint);
     shared.tasks.spawn(async move {
         match opening.wire().await {
-            Some(wire) => endpoint.see_through(wire, place).await,
+            Some(wire) => {
+                let (session, ear) = endpoint.open(wire, place);
+                let tasks = &endpoint.shared.tasks;
+                tasks.spawn(Arc::clone(&endpoint).see_through(session, ear)); // not this task, which has room for what is over now
+            }
             None => tracing::debug!("the peer left before the handshake was over"),
         }
     });

@@ -58,8 +58,8 @@ impl Farewell {
 }
 
 impl Endpoint {
-    /// From the first frame to the end.
-    pub(super) async fn see_through(&self, wire: Wire, place: Place) {
+    /// A session on this stream. Its ear stands in a box: each future that it is handed to would keep room for it.
+    pub(super) fn open(&self, wire: Wire, place: Place) -> (Arc<Session>, Box<Ear>) {
         let out = Outgoing::raw(wire.stream.clone());
         let session = Session::new(Arc::clone(&self.shared), out, HeaderMap::new(), place);
         self.shared.table.insert(&session);
@@ -67,12 +67,18 @@ impl Endpoint {
             session.stop_softly(EndReason::ServerStopping); // it came too late to be told with the others
         }
         self.shared.heart.expect_entry(&session);
-        let mut ear = Ear::new(Arc::clone(&session), Some(wire), Manners::RAW);
-        let farewell = match self.enter(&session, &mut ear).await {
+        let ear = Box::new(Ear::new(Arc::clone(&session), Some(wire), Manners::RAW));
+        (session, ear)
+    }
+
+    /// From the first frame to the end. What is over soon stands in a box of its own, or each session would keep room for it as long as it
+    /// lives.
+    pub(super) async fn see_through(self: Arc<Self>, session: Arc<Session>, mut ear: Box<Ear>) {
+        let farewell = match Box::pin(self.enter(&session, &mut ear)).await {
             Ok(connection) => self.serve(&session, &mut ear, connection).await,
             Err(farewell) => farewell,
         };
-        self.part(&session, ear, farewell).await;
+        Box::pin(self.part(&session, ear, farewell)).await;
     }
 
     /// The first frame, which must prove who the client is.
@@ -133,7 +139,7 @@ impl Endpoint {
     }
 
     /// The end: last words as far as the client reads them.
-    async fn part(&self, session: &Arc<Session>, mut ear: Ear, farewell: Farewell) {
+    async fn part(&self, session: &Arc<Session>, mut ear: Box<Ear>, farewell: Farewell) {
         session.retire();
         let Some(wire) = ear.take_wire() else { return };
         match farewell {
