@@ -56,6 +56,37 @@ async fn events_may_come_in_any_order_inside_a_group_and_optionally_before_it() 
 }
 
 #[tokio::test]
+async fn what_is_optional_in_rounds_is_that_of_its_round_and_in_order() {
+    let rounds =
+        |said: &str| format!("alice connects\nalice > say [{said}]\nrepeat $i 1..3\nalice <? n {{\"round\": $i}}\nend");
+    let n = |round: u8| format!("\"42[\\\"n\\\",{{\\\"round\\\":{round}}}]\"");
+    for (said, surplus) in [
+        (vec![], None),
+        (vec![1, 2, 3], None),
+        (vec![1, 3], None),
+        (vec![2, 1], Some(1)),
+        (vec![1, 1], Some(1)),
+        (vec![4], Some(4)),
+    ] {
+        let said: Vec<String> = said.into_iter().map(n).collect();
+        let report = judge(&rounds(&said.join(", "))).await;
+        let got = report.failure.as_ref().map(|failure| failure.got.clone());
+        assert_eq!(got, surplus.map(|round: u8| format!("n {{\"round\": {round}}}")), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_optional_event_with_a_time_is_waited_for_behind_those_that_were_optional_before_it() {
+    let waits = "alice <? o\nalice <? p within 10s\nalice quiet 300ms";
+    let say = "alice connects\nalice > say [\"42[\\\"o\\\"]\"]\nalice > later 150 \"42[\\\"p\\\"]\"";
+    let report = judge(&format!("{say}\n{waits}")).await;
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.failure);
+    let surprised = judge(&format!("alice connects\nalice > say [\"42[\\\"x\\\"]\"]\n{waits}")).await;
+    assert_eq!(failure(&surprised).got, "x");
+    assert!(surprised.elapsed < Duration::from_secs(5), "{:?}", surprised.elapsed);
+}
+
+#[tokio::test]
 async fn an_event_that_the_document_names_otherwise_counts_as_the_same() {
     passes("alice connects\nalice > say [\"42[\\\"hi\\\",1]\"]\nalice < hello 1").await;
 }

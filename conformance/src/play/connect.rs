@@ -134,8 +134,13 @@ impl Player<'_> {
         if how.aim == Aim::Asked {
             return Ok(());
         }
-        let want =
-            Want { line: how.line, shown: how.shown.to_owned(), tail: how.tail.clone(), kind: Kind::Connected(nsp) };
+        let want = Want {
+            line: how.line,
+            shown: how.shown.to_owned(),
+            tail: how.tail.clone(),
+            kind: Kind::Connected(nsp),
+            rounds: Vec::new(),
+        };
         let early = self.pings_before(actor, patience).await;
         let bound = self.expect(actor, ExpectMode::Next, vec![want], site).await?;
         early.into_iter().rev().for_each(|ping| actor.inbox.push_front(ping));
@@ -358,7 +363,13 @@ impl Player<'_> {
 
 impl How<'_> {
     fn want(&self) -> Want {
-        Want { line: self.line, shown: self.shown.to_owned(), tail: self.tail.clone(), kind: Kind::Refused(None) }
+        Want {
+            line: self.line,
+            shown: self.shown.to_owned(),
+            tail: self.tail.clone(),
+            kind: Kind::Refused(None),
+            rounds: Vec::new(),
+        }
     }
 }
 

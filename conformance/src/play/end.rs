@@ -111,6 +111,7 @@ impl Player<'_> {
             shown: format!("nothing more for {}", actor.key),
             tail: Tail::default(),
             kind: Kind::Closed(Vec::new()),
+            rounds: Vec::new(),
         };
         while let Some(got) = actor.ready(&ears) {
             self.recorder.received(got.at, &actor.key, &got.to_string());

@@ -51,9 +51,10 @@ impl<'a> Player<'a> {
             let patience = wants.iter().filter_map(|want| want.tail.within.as_ref()).map(|span| self.span(span));
             let patience = patience.collect::<Go<Vec<_>>>()?.into_iter().max();
             let standing = actor.optional.len();
+            wants.iter_mut().for_each(|want| want.rounds.clone_from(&self.rounds));
             actor.optional.append(&mut wants);
             if let Some(patience) = patience {
-                self.await_optional(actor, patience).await?;
+                let standing = self.await_optional(actor, patience, standing).await?;
                 actor.optional.truncate(standing);
             }
             return Ok(Bindings::new());
@@ -99,8 +100,9 @@ impl<'a> Player<'a> {
         Ok(all)
     }
 
-    /// Waits for what an optional line with a time wants, as long as nothing else comes.
-    async fn await_optional(&mut self, actor: &mut Actor, patience: Duration) -> Go {
+    /// Waits for what an optional line with a time wants, as long as nothing comes but what `standing` optional lines before it want.
+    /// Says how many of those still stand.
+    async fn await_optional(&mut self, actor: &mut Actor, patience: Duration, mut standing: usize) -> Go<usize> {
         let ears = self.ears();
         let until = Instant::now() + patience;
         while let Some(got) = actor.next(until, &ears).await {
@@ -111,12 +113,18 @@ impl<'a> Player<'a> {
             }
             self.recorder.received(got.at, &actor.key, &got.to_string());
             if wanted {
+                let waiting = actor.optional.len();
                 self.is_optional(actor, &got);
-                break;
+                let met = waiting - actor.optional.len();
+                if met > standing {
+                    return Ok(0);
+                }
+                standing -= met;
+            } else {
+                self.refuse_never(actor, &got)?;
             }
-            self.refuse_never(actor, &got)?;
         }
-        Ok(())
+        Ok(standing)
     }
 
     fn consume(&mut self, actor: &mut Actor, want: &Want, got: &Got, bound: &Bindings, site: &Site) -> Go {

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 
 use self::{actor::Actor, names::Names, transcript::Recorder};
 use crate::{
-    case::{Amount, Case, Span, Tail, Transport},
+    case::{Amount, Bindings, Case, Span, Tail, Transport},
     clocks::{EXCUSED_MAX, Reading},
     dialect::Dialect,
     outcome::{ClauseId, Failure, Level, Phase, Transcript},
@@ -186,6 +186,8 @@ struct Player<'a> {
     names: Names<'a>,
     actors: BTreeMap<String, Actor>,
     recorder: Recorder,
+    /// The rounds of `repeat` that are being played, the outermost first.
+    rounds: Bindings,
     rng: ChaCha8Rng,
     /// Who was brought in by which preamble with which arguments, in order.
     added: BTreeMap<String, Vec<String>>,
@@ -242,6 +244,7 @@ impl<'a> Player<'a> {
             names,
             actors: BTreeMap::new(),
             recorder: Recorder::new(),
+            rounds: Bindings::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             added: BTreeMap::new(),
             disturbed: BTreeMap::new(),

@@ -46,7 +46,7 @@ impl Player<'_> {
         site: &Site,
     ) -> Go {
         let tail = serve.tail().cloned().unwrap_or_default();
-        let want = Want { line, shown: shown.to_owned(), tail, kind: Kind::Closed(Vec::new()) };
+        let want = Want { line, shown: shown.to_owned(), tail, kind: Kind::Closed(Vec::new()), rounds: Vec::new() };
         match serve {
             Serve::Starts(starting) => self.start(actor, starting, &want, site).await,
             Serve::Accepts { pattern, headers, .. } => {

@@ -118,7 +118,10 @@ impl<'a> Player<'a> {
                 }
                 for i in from..=to {
                     self.names.bind(name, Datum::Number(i.into()));
-                    self.steps(steps, site).await?;
+                    self.rounds.push((name.clone(), Datum::Number(i.into())));
+                    let played = self.steps(steps, site).await;
+                    self.rounds.pop();
+                    played?;
                 }
                 Ok(())
             }
@@ -290,7 +293,8 @@ impl<'a> Player<'a> {
     }
 
     async fn act(&mut self, actor: &mut Actor, does: &Act, (line, shown): (u32, String), site: &Site) -> Go {
-        let want = |kind, tail: &Tail| Want { line, shown: shown.clone(), tail: tail.clone(), kind };
+        let want =
+            |kind, tail: &Tail| Want { line, shown: shown.clone(), tail: tail.clone(), kind, rounds: Vec::new() };
         let next = crate::case::ExpectMode::Next;
         match does {
             Act::Connects(options, tail) => {

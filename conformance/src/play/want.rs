@@ -1,12 +1,16 @@
 //! What a step wants to see next, as a test over arrivals.
 
+use std::time::Duration;
+
 use super::{
     actor::Ears,
     got::{Got, What},
-    names::Names,
 };
 use crate::{
-    case::{Arrives, Bindings, Expected, Incoming, Pattern, Tail, eval_template, match_pattern, match_text},
+    case::{
+        Arrives, Bindings, Expected, Incoming, Path, Pattern, Scope, Tail, TokenCall, eval_template, match_pattern,
+        match_text,
+    },
     datum::Datum,
     wire::{Raw, SocketPacket},
 };
@@ -19,6 +23,8 @@ pub(super) struct Want {
     pub(super) shown: String,
     pub(super) tail: Tail,
     pub(super) kind: Kind,
+    /// In which rounds of `repeat` it stands, where it is met in a later one.
+    pub(super) rounds: Bindings,
 }
 
 /// What it waits for.
@@ -46,11 +52,18 @@ pub(super) type Differs = String;
 
 impl Want {
     pub(super) fn of(expected: &Expected, shown: String) -> Self {
-        Self { line: expected.line, shown, tail: expected.tail.clone(), kind: Kind::Arrival(expected.what.clone()) }
+        Self {
+            line: expected.line,
+            shown,
+            tail: expected.tail.clone(),
+            kind: Kind::Arrival(expected.what.clone()),
+            rounds: Bindings::new(),
+        }
     }
 
     /// Whether this arrival is it.
-    pub(super) fn test(&self, got: &Got, names: &Names, ears: &Ears) -> Result<Bindings, Differs> {
+    pub(super) fn test(&self, got: &Got, names: &dyn Scope, ears: &Ears) -> Result<Bindings, Differs> {
+        let names: &dyn Scope = &InRounds { rounds: &self.rounds, names };
         match &self.kind {
             Kind::Arrival(what) => arrival(what, got, names, ears),
             Kind::Connected(wanted) => match &got.what {
@@ -104,7 +117,36 @@ impl Want {
     }
 }
 
-fn arrival(what: &Arrives, got: &Got, names: &Names, ears: &Ears) -> Result<Bindings, Differs> {
+/// The names of a case as they were in certain rounds of `repeat`.
+struct InRounds<'n> {
+    rounds: &'n Bindings,
+    names: &'n dyn Scope,
+}
+
+impl Scope for InRounds<'_> {
+    fn lookup(&self, path: &Path) -> Option<Datum> {
+        let round = self.rounds.iter().find(|(name, _)| matches!(path.0.as_slice(), [only] if only == name));
+        round.map_or_else(|| self.names.lookup(path), |(_, number)| Some(number.clone()))
+    }
+
+    fn clock(&self, name: &str) -> Option<Duration> {
+        self.names.clock(name)
+    }
+
+    fn token(&self, call: &TokenCall) -> Result<String, String> {
+        self.names.token(call)
+    }
+
+    fn fresh(&self, inside: Option<&str>) -> String {
+        self.names.fresh(inside)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.names.now_ms()
+    }
+}
+
+fn arrival(what: &Arrives, got: &Got, names: &dyn Scope, ears: &Ears) -> Result<Bindings, Differs> {
     match (what, &got.what) {
         (
             Arrives::Event { names: wanted, args, ack, nsp },
@@ -141,7 +183,7 @@ fn arrival(what: &Arrives, got: &Got, names: &Names, ears: &Ears) -> Result<Bind
     }
 }
 
-fn is_named(wanted: &[crate::case::Template], name: &str, names: &Names) -> Result<bool, Differs> {
+fn is_named(wanted: &[crate::case::Template], name: &str, names: &dyn Scope) -> Result<bool, Differs> {
     if wanted.is_empty() {
         return Ok(true);
     }
@@ -154,7 +196,7 @@ fn is_named(wanted: &[crate::case::Template], name: &str, names: &Names) -> Resu
 }
 
 /// The first arguments match; further ones are free, as objects are open.
-fn arguments(patterns: &[Pattern], given: &[Datum], names: &Names) -> Result<Bindings, Differs> {
+fn arguments(patterns: &[Pattern], given: &[Datum], names: &dyn Scope) -> Result<Bindings, Differs> {
     let mut bound = Vec::new();
     for (i, pattern) in patterns.iter().enumerate() {
         let which = if patterns.len() == 1 { String::new() } else { format!("argument {}", i + 1) };
@@ -166,7 +208,7 @@ fn arguments(patterns: &[Pattern], given: &[Datum], names: &Names) -> Result<Bin
     Ok(bound)
 }
 
-fn refused(pattern: Option<&Pattern>, got: &Got, names: &Names) -> Result<Bindings, Differs> {
+fn refused(pattern: Option<&Pattern>, got: &Got, names: &dyn Scope) -> Result<Bindings, Differs> {
     match (&got.what, pattern) {
         (What::Socket(SocketPacket::ConnectError { payload, .. }), Some(pattern)) => {
             let mut bound = Vec::new();
@@ -195,7 +237,7 @@ fn closed(codes: &[u16], got: &Got) -> Result<Bindings, Differs> {
     }
 }
 
-fn wire(incoming: &Incoming, got: &Got, names: &Names) -> Result<Bindings, Differs> {
+fn wire(incoming: &Incoming, got: &Got, names: &dyn Scope) -> Result<Bindings, Differs> {
     let mut bound = Vec::new();
     let text =
         |pattern, text: &str, bound: &mut Bindings| match_text(pattern, text, names, bound).map_err(|m| m.to_string());
