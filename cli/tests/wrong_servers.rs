@@ -4,19 +4,23 @@
 
 use std::{
     collections::BTreeSet,
+    future::Future,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use chatwright_conformance::{
     fixtures::Fixtures,
+    outcome::{CaseReport, RunReport, Verdict},
     suite::Suite,
     target::{BackendName, StartOptions, Target, TargetFile},
     wrong::{
-        Bases, Judging, KillRow, KillTable, NoWatcher, OTHERS_MAX, Provider, WrongServer, judge_wrong_servers, player,
+        Bases, Judging, KillRow, KillTable, NoWatcher, OTHERS_MAX, Provider, Round, WrongServer, judge_wrong_servers,
+        player, strangers,
     },
 };
 use chatwright_simulator::backends::{Backends, Durability, Images};
+use futures_util::{StreamExt as _, stream};
 
 /// They mostly wait for deadlines and for each other's starts, so several at a time keep two cores busy.
 const AT_ONCE: usize = 8;
@@ -107,4 +111,59 @@ fn each_wrong_server_breaks_a_clause_that_exists_and_names_cases_that_exist() {
             assert!(case.is_some(), "{}: there is no case {name}", server.name);
         }
     }
+}
+
+/// Defects of a SHOULD or REF clause that a stranger cannot have by decision, and why.
+const BEYOND_DECISION: [(&str, &str); 5] = [
+    ("errors-are-ok", "a REST body of the wrong shape gets a 4xx (rooms/10.14)"),
+    ("each-in-another-order", "what its sender says comes behind his departure (rooms/5.9)"),
+    ("gateway-ids-are-cleaned", "two rooms become one, and one hears the other (gateway/4.4)"),
+    ("direct-short-texts-only", "whose limit is another one says so in his target file"),
+    ("sessions-gone-but-listed", "a room with somebody in its list is never deleted (sessions/2.8)"),
+];
+
+/// Strangers that are played at the same time: they mostly wait for what must not come.
+const STRANGERS_AT_ONCE: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_decides_otherwise_wherever_he_is_free_is_accused_of_nothing() {
+    if !node_is_there().await {
+        return;
+    }
+    let suite = Arc::new(Suite::load(&Fixtures::Folder(fixtures())).expect("the fixtures are well written"));
+    let mut servers = servers();
+    servers.retain(|server| BEYOND_DECISION.iter().all(|(name, _)| server.name != *name));
+    let bases = Bases { targets: fixtures().join("targets"), chatwright: None };
+    let strangers = strangers(&servers, &suite, &bases).expect("the targets can be read");
+    assert!(strangers.len() >= 5, "only {} strangers", strangers.len());
+    let play = player(suite, 0);
+    let accusations: Vec<Vec<String>> =
+        stream::iter(&strangers).map(|one| accused(one, &bases, &play)).buffered(STRANGERS_AT_ONCE).collect().await;
+    let accused = accusations.concat();
+    assert!(accused.is_empty(), "strangers are accused of what they are free to do:\n{}", accused.join("\n"));
+}
+
+/// Plays everything on a stranger; what he is told to break.
+async fn accused<P, F>(stranger: &WrongServer, bases: &Bases, play: P) -> Vec<String>
+where
+    P: Fn(Target, Round) -> F,
+    F: Future<Output = Result<RunReport, String>>,
+{
+    let (target, _) = stranger.start(bases, StartOptions::default()).await.expect("it starts");
+    let round = Round { cases: Vec::new(), one_by_one: false, clock_budget: None };
+    let report = play(target, round).await.expect("it is played");
+    let count = |verdict| report.cases.iter().filter(|case| case.verdict == verdict).count();
+    let (passed, otherwise) = (count(Verdict::Pass), count(Verdict::NonStrict) + count(Verdict::Otherwise));
+    assert!(passed > 50, "{}: only {passed} cases passed", stranger.name);
+    assert!(otherwise > 0, "{}: nobody noticed a decision of: {}", stranger.name, stranger.title);
+    let fails = report.cases.iter().filter(|case| case.verdict == Verdict::Fail);
+    fails.map(|case| accusation(stranger, case)).collect()
+}
+
+fn accusation(stranger: &WrongServer, case: &CaseReport) -> String {
+    let failure = case.failure.as_ref().expect("who fails says where");
+    format!(
+        "{}: {} at line {} ({}): {}, got {}; it decides otherwise by {}",
+        stranger.name, case.name, failure.line, failure.clause.0, failure.step, failure.got, stranger.title
+    )
 }

@@ -236,6 +236,10 @@ impl<'a> Player<'a> {
                 let does = Act::Serves(Serve::Starts(starting.with(options)));
                 self.play_act(actor, &does, step.line, site).await
             }
+            ("each", Act::Never(_) | Act::Allows(_) | Act::AllowsEnd) => {
+                self.stand_one(each, does);
+                Ok(())
+            }
             ("each", _) => self.play_act(each, does, step.line, site).await,
             ("earlier", _) => {
                 for key in earlier {

@@ -285,10 +285,12 @@ pub(super) async fn read_frames(
         inlet.until_reading().await;
         let mut buffer = Vec::with_capacity(READ_BYTES);
         match half.read_buf(&mut buffer).await {
-            Ok(0) if reader.is_amid_frame() => {
-                return inlet.put(Raw::End("the connection was closed inside a frame".to_owned())).await;
+            Ok(0) => {
+                // Who has ended his side may wait for ours, and his whole orderly stop with him.
+                let _ = writer.lock().await.end().await;
+                let place = if reader.is_amid_frame() { " inside a frame" } else { "" };
+                return inlet.put(Raw::End(format!("the connection was closed{place}"))).await;
             }
-            Ok(0) => return inlet.put(Raw::End("the connection was closed".to_owned())).await,
             Ok(_) => reader.feed(&buffer),
             Err(e) => return inlet.put(Raw::End(e.to_string())).await,
         }

@@ -15,6 +15,7 @@ pub(crate) mod proxy;
 mod rule;
 mod sample;
 mod server;
+mod strangers;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,6 +27,7 @@ pub use self::{
     provide::{Provided, Provider},
     rule::{Act, Direction, Part, Rule, Subject, Transport, Which},
     server::Misbehaviour,
+    strangers::strangers,
 };
 use crate::target::{Address, FileError, Instance, StartOptions, Target, TargetError, TargetFile, read_text};
 

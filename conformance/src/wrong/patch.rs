@@ -60,7 +60,7 @@ fn copy(wrong: &Path, base: &Path, edits: &[Edit]) -> Result<tempfile::TempDir, 
     Ok(folder)
 }
 
-fn apply(edit: &Edit, text: &str) -> Result<String, String> {
+pub(super) fn apply(edit: &Edit, text: &str) -> Result<String, String> {
     match text.matches(&edit.find).count() {
         1 => Ok(text.replacen(&edit.find, &edit.replace, 1)),
         count => Err(format!(
