@@ -108,6 +108,9 @@ async fn run(compare: Compare) -> Outcome<()> {
         }
     }
     println!("{}", table::text(&rows));
+    if rows.iter().all(|row| row.measured.is_empty()) {
+        return Err("nothing could be measured".into());
+    }
     Ok(())
 }
 

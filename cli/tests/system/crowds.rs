@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use crate::support::{SECRET, Served, chatwright, ends_with, pause};
 
 const ROUNDS: usize = 3;
+/// How `load` ends when it could not send at the times that it should have.
+const INVALID: i32 = 4;
 /// What a round may leave behind: pages that the allocator keeps, and the histories of the crowd's rooms.
 const GROWTH_MAX_PERCENT: u64 = 10;
 /// When everybody must be gone, and what they needed with them.
@@ -30,7 +32,10 @@ fn comes_and_goes(server: &Served, crowd: &str) {
         .current_dir(folder.path())
         .output()
         .expect("the binary runs");
-    ends_with(&output, 0);
+    // On a busy machine the run may be invalid, its messages sent too late to judge delays by; here it matters that all of them arrived.
+    ends_with(&output, if output.status.code() == Some(INVALID) { INVALID } else { 0 });
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(" 0 lost"), "{said}");
     let began = Instant::now();
     while server.connections() > 0 {
         assert!(began.elapsed() < GONE_AFTER, "{} connections are left", server.connections());

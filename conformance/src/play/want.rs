@@ -125,7 +125,7 @@ struct InRounds<'n> {
 
 impl Scope for InRounds<'_> {
     fn lookup(&self, path: &Path) -> Option<Datum> {
-        let round = self.rounds.iter().find(|(name, _)| matches!(path.0.as_slice(), [only] if only == name));
+        let round = self.rounds.iter().rev().find(|(name, _)| matches!(path.0.as_slice(), [only] if only == name));
         round.map_or_else(|| self.names.lookup(path), |(_, number)| Some(number.clone()))
     }
 

@@ -20,7 +20,7 @@ const OWN: &str = "src";
 const ECHO: &str = "echo-node";
 
 /// A copy that is being filled with decisions: the text of each changed file so far.
-struct Copy {
+struct Draft {
     base: String,
     /// That of the first decision.
     clause: ClauseId,
@@ -29,7 +29,7 @@ struct Copy {
     texts: BTreeMap<PathBuf, String>,
 }
 
-impl Copy {
+impl Draft {
     fn of(base: &str, clause: &ClauseId) -> Self {
         Self {
             base: base.to_owned(),
@@ -64,7 +64,7 @@ impl Copy {
 /// # Errors
 /// A file of a target that cannot be read.
 pub fn strangers(servers: &[WrongServer], suite: &Suite, bases: &Bases) -> Result<Vec<WrongServer>, WrongError> {
-    let mut copies: Vec<Copy> = Vec::new();
+    let mut drafts: Vec<Draft> = Vec::new();
     for server in servers {
         let Defect::Patch { base, edits } = &server.defect else { continue };
         let is_free = suite.clause(&server.clause).is_some_and(|clause| clause.level < Level::Must);
@@ -74,31 +74,34 @@ pub fn strangers(servers: &[WrongServer], suite: &Suite, bases: &Bases) -> Resul
         }
         let folder = bases.targets.join(base);
         let mut takes_it = false;
-        for copy in copies.iter_mut().filter(|copy| copy.base == *base) {
-            takes_it = copy.takes(&folder, server, edits)?;
+        for draft in drafts.iter_mut().filter(|draft| draft.base == *base) {
+            takes_it = draft.takes(&folder, server, edits)?;
             if takes_it {
                 break;
             }
         }
         if !takes_it {
-            let mut copy = Copy::of(base, &server.clause);
-            copy.takes(&folder, server, edits)?;
-            copies.push(copy);
+            let mut draft = Draft::of(base, &server.clause);
+            if !draft.takes(&folder, server, edits)? {
+                let problem = format!("its edits do not fit {base}");
+                return Err(FileError::whole(&server.path, problem).into());
+            }
+            drafts.push(draft);
         }
     }
-    Ok(copies.into_iter().enumerate().map(|(index, copy)| stranger(copy, index + 1)).collect())
+    Ok(drafts.into_iter().enumerate().map(|(index, draft)| stranger(draft, index + 1)).collect())
 }
 
-fn stranger(copy: Copy, number: usize) -> WrongServer {
+fn stranger(draft: Draft, number: usize) -> WrongServer {
     WrongServer {
-        name: format!("stranger {number}, of {}", copy.base),
-        path: PathBuf::from(&copy.base),
-        title: copy.decisions.join(", "),
-        clause: copy.clause,
+        name: format!("stranger {number}, of {}", draft.base),
+        path: PathBuf::from(&draft.base),
+        title: draft.decisions.join(", "),
+        clause: draft.clause,
         caught_by: Vec::new(),
         play: Vec::new(),
         needs: Vec::new(),
         clock_budget: None,
-        defect: Defect::Patch { base: copy.base, edits: copy.edits },
+        defect: Defect::Patch { base: draft.base, edits: draft.edits },
     }
 }

@@ -23,7 +23,7 @@ use super::{BackendError, Durability, OWNER_LABEL, owner::Owner, start_error};
 
 /// A free port is free only until somebody else takes it: then the next one is tried.
 const PORT_TRIES: usize = 3;
-/// The kernel gives up to freeze a container whose processes are busy with it just then ("unable to freeze"): then it is asked again, after a rest.
+/// The kernel gives up to freeze a container whose processes are busy just then, and the engine refuses ("unable to freeze"): it is asked again, after a rest.
 const FREEZE_TRIES: usize = 5;
 const FREEZE_REST: Duration = Duration::from_millis(200);
 /// How long it may take from the start of a container to the first answer: up to 7.3 s were measured (RabbitMQ), and machines are busy.
