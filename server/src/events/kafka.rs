@@ -23,6 +23,11 @@ const BROKERS_DEFAULT: i16 = -1;
 /// What is sent in one go: below the megabyte that a broker takes by default, whatever the records' own overhead.
 const BATCH_BYTES_MAX: usize = 500_000;
 
+/// How often, and how far apart, it is looked whether a new topic is known to the broker that was asked: mostly at once, always within a
+/// second unless it could not be made.
+const LOOKS_MAX: u32 = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 /// Publishes to one topic.
 pub struct KafkaEvents {
     brokers: Vec<String>,
@@ -60,10 +65,11 @@ impl KafkaEvents {
                 let controller = client.controller_client()?;
                 let made = controller.create_topic(&self.topic, BROKERS_DEFAULT.into(), BROKERS_DEFAULT, timeout_ms);
                 // Another instance may have been first: then it is there all the same.
-                if let Err(problem) = made.await {
-                    tracing::debug!(%problem, topic = self.topic, "the topic was not made");
+                let made = made.await;
+                match self.appeared(&client).await? {
+                    Some(partitions) => partitions,
+                    None => made.map(|()| Vec::new())?,
                 }
-                self.partitions(&client).await?.unwrap_or_default()
             }
         };
         let mut clients = Vec::with_capacity(partitions.len());
@@ -79,6 +85,17 @@ impl KafkaEvents {
             .into_iter()
             .find(|topic| topic.name == self.topic)
             .map(|topic| topic.partitions.into_iter().collect()))
+    }
+
+    /// The partitions of a topic that was just made: brokers answer that it is before all of them know it.
+    async fn appeared(&self, client: &Client) -> Result<Option<Vec<i32>>, Error> {
+        for _ in 0..LOOKS_MAX {
+            if let Some(partitions) = self.partitions(client).await? {
+                return Ok(Some(partitions));
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Ok(None)
     }
 
     fn record(&self, event: &MessageSent) -> Record {
