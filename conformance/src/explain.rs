@@ -60,7 +60,7 @@ impl Suite {
         let own = case
             .steps
             .iter()
-            .filter(|step| matches!(&step.act, StepAct::Actor { does: Act::Allows(_) | Act::AllowsEnd, .. }));
+            .filter(|step| matches!(&step.act, StepAct::Actor { does: Act::Allows(_) | Act::AllowsEnd { .. }, .. }));
         Some(Explanation {
             case,
             sources: clauses.iter().map(|clause| self.source(clause)).collect(),
@@ -97,7 +97,7 @@ impl Suite {
                 StepAct::Repeat { steps, .. } | StepAct::Retry { steps, .. } => {
                     self.expected(case, steps, dialect, found);
                 }
-                StepAct::Actor { does: Act::Allows(_) | Act::AllowsEnd, .. } => {}
+                StepAct::Actor { does: Act::Allows(_) | Act::AllowsEnd { .. }, .. } => {}
                 StepAct::Actor { does: Act::Expects { mode, group }, .. } => {
                     for one in group {
                         let mut alternatives = alternatives(case, one.line);

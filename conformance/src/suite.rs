@@ -315,7 +315,7 @@ pub(crate) fn tails(does: &Act) -> Vec<&Tail> {
         | Act::Emits { .. }
         | Act::Acknowledges { .. }
         | Act::SendsJson(_)
-        | Act::AllowsEnd
+        | Act::AllowsEnd { .. }
         | Act::Leaves(_)
         | Act::Sends(_)
         | Act::Requests(_)

@@ -135,6 +135,21 @@ async fn never_holds_before_and_after_its_line_and_is_blamed_itself() {
 }
 
 #[tokio::test]
+async fn what_a_preamble_forbids_or_allows_each_is_about_that_actor_to_the_end() {
+    passes("use alice, bob guarded\nalice > repeat-me {\"of\": $bob.id}\nalice < repeat-me").await;
+    passes("use alice, bob guarded\nalice > repeat-me {\"to\": $alice.id}\nalice > say [\"42[\\\"a\\\"]\"]\nalice < a")
+        .await;
+    for (body, blamed) in [
+        ("alice > repeat-me {\"of\": $alice.id}\nalice < repeat-me", "alice never repeat-me {\"of\": $each.id}"),
+        ("alice.2 > repeat-me {\"of\": $alice.id}\nalice.2 < repeat-me", "alice.2 never repeat-me {\"of\": $each.id}"),
+        ("alice > repeat-me {\"to\": $bob.id}\nalice < a", "alice < a"),
+    ] {
+        let report = judge(&format!("use alice, alice.2, bob guarded\n{body}")).await;
+        assert_eq!(failure(&report).step, blamed);
+    }
+}
+
+#[tokio::test]
 async fn a_preamble_that_fails_says_nothing_about_the_clauses_of_the_case() {
     let report = judge("alice connects\nalice > cut\nalice <? x\nuse alice in $room").await;
     let failure = failure(&report);
@@ -167,6 +182,24 @@ async fn an_end_that_nobody_expects_fails_unless_it_is_allowed() {
     passes("alice connects\nalice allow disconnected\nalice > cut\nwait 50ms").await;
     let waiting = judge("alice connects\nalice > cut\nalice < hello").await;
     assert!(failure(&waiting).got.starts_with("the end"), "{:?}", waiting.failure);
+}
+
+#[tokio::test]
+async fn an_end_instead_answers_for_what_does_not_come_and_for_nothing_else() {
+    let two = "alice connects\nbob connects\nalice allow disconnected instead\n";
+    passes(&format!("{two}alice > cut\nbob < hello\nalice < hello")).await;
+    passes(&format!("{two}alice > cut\nalice < hello")).await;
+    let said = "bob > say [\"42[\\\"a\\\"]\", \"42[\\\"c\\\"]\"]\n";
+    passes(&format!("{two}{said}alice > cut\nbob < a\nbob < c\nbob < d")).await;
+    for (rest, line) in [
+        (format!("{said}alice > cut\nbob < a\nbob < b"), "bob < b"),
+        (format!("{said}alice > cut\nbob never c\nbob < a\nbob <* d"), "bob never c"),
+        ("bob < hello".to_owned(), "bob < hello"),
+        ("bob > cut\nalice < hello".to_owned(), "alice < hello"),
+    ] {
+        let report = judge(&format!("{two}{rest}")).await;
+        assert_eq!(failure(&report).step, line, "{rest}");
+    }
 }
 
 #[tokio::test]

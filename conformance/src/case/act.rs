@@ -51,8 +51,11 @@ pub enum Act {
     Never(Expected),
     /// `allow EVENT ...`.
     Allows(Expected),
-    /// `allow disconnected`: the connection may end at any time.
-    AllowsEnd,
+    /// `allow disconnected [instead]`: the connection may end at any time.
+    AllowsEnd {
+        /// And where it does, the case ends at the first line that waits in vain.
+        instead: bool,
+    },
     /// `quiet D`.
     Quiet(Span, Tail),
     /// `leaves [nsp=/x]`.

@@ -36,6 +36,7 @@ alice & room_users [@id, @uuid | @hex24, !"x", !(null | @any as $y)]
 alice never * {"secret": @string(1..)}
 alice allow user_left
 alice allow disconnected
+alice allow disconnected instead
 alice quiet 50ms §rooms/1.1
 alice leaves nsp=/x
 alice disconnected nsp=/x

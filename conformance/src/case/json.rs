@@ -152,7 +152,7 @@ fn act(of: &Act) -> Json {
         }
         Act::Never(one) => does("never", json!({"what": expected(one)})),
         Act::Allows(one) => does("allows", json!({"what": expected(one)})),
-        Act::AllowsEnd => does("allows-end", Json::Null),
+        Act::AllowsEnd { instead } => does("allows-end", json!({"instead": instead})),
         Act::Quiet(span, end) => judged("quiet", json!({"for": span.to_string()}), end),
         Act::Leaves(nsp) => does("leaves", json!({"nsp": nsp})),
         Act::Disconnected(nsp, end) => judged("disconnected", json!({"nsp": nsp}), end),

@@ -74,7 +74,7 @@ fn connection_verb(source: &Source, c: &mut Cursor, line: u32, word: &str) -> Pa
             Act::Refused(wanted, tail(source, c)?)
         }
         "never" => Act::Never(expected(source, c, line)?),
-        "allow" if c.eat_word("disconnected") => Act::AllowsEnd,
+        "allow" if c.eat_word("disconnected") => Act::AllowsEnd { instead: c.eat_word("instead") },
         "allow" => Act::Allows(expected(source, c, line)?),
         "quiet" => Act::Quiet(span(c)?, tail(source, c)?),
         "leaves" => Act::Leaves(maybe_nsp(c)?),

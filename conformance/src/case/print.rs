@@ -195,7 +195,9 @@ impl Display for Act {
             Self::Expects { mode: _, group } => group.iter().try_for_each(|one| write!(f, "< {one}")),
             Self::Never(expected) => write!(f, "never {expected}"),
             Self::Allows(expected) => write!(f, "allow {expected}"),
-            Self::AllowsEnd => f.write_str("allow disconnected"),
+            Self::AllowsEnd { instead } => {
+                f.write_str(if *instead { "allow disconnected instead" } else { "allow disconnected" })
+            }
             Self::Quiet(span, tail) => write!(f, "quiet {span}{tail}"),
             Self::Leaves(nsp) => {
                 f.write_str("leaves")?;

@@ -155,6 +155,16 @@ impl Actor {
         None
     }
 
+    /// Whether the end of its connection has arrived, read by a step or not.
+    pub(super) fn end_has_come(&mut self, ears: &Ears<'_>) -> bool {
+        let mut waiting = Vec::new();
+        while let Some(got) = self.ready(ears) {
+            waiting.push(got);
+        }
+        self.inbox.extend(waiting);
+        self.over || self.inbox.iter().any(|got| got.is_ending() || got.is_disconnect())
+    }
+
     /// Reads an arrival as far as the actor's protocol goes; `None` while parts of it are missing.
     fn hear(&mut self, arrival: Arrival, ears: &Ears<'_>) -> Option<Got> {
         let Arrival { at, raw } = arrival;

@@ -20,18 +20,23 @@ const FENCE_NAME: &str = "fence";
 const DRAINED_MAX: usize = 50;
 
 impl Player<'_> {
-    pub(super) async fn end(&mut self) -> Go {
+    pub(super) async fn fences(&mut self) -> Go {
         let keys: Vec<String> = self.actors.keys().cloned().collect();
         for key in &keys {
             self.fence(key).await?;
         }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Go {
+        let keys: Vec<String> = self.actors.keys().cloned().collect();
         for key in &keys {
             self.leftovers(key)?;
         }
         for actor in self.actors.values() {
             let ears = self.ears();
-            for never in &actor.standing.never {
-                if let Some(got) = actor.seen.iter().find(|got| never.test(got, &self.names, &ears).is_ok()) {
+            for got in &actor.seen {
+                if let Some(never) = actor.standing.forbids(&actor.key, got, &self.names, &ears) {
                     return Err(self.broke_never(never, got));
                 }
             }
@@ -81,14 +86,7 @@ impl Player<'_> {
     /// Whether the connection has ended, as it was allowed to.
     fn ended_quietly(&mut self, key: &str) -> Go<bool> {
         let Some(mut actor) = self.actors.remove(key) else { return Ok(false) };
-        let ears = self.ears();
-        let mut waiting = Vec::new();
-        while let Some(got) = actor.ready(&ears) {
-            waiting.push(got);
-        }
-        let ended = waiting.iter().any(Got::is_ending);
-        actor.inbox.extend(waiting);
-        let allowed = ended && actor.standing.allow_end;
+        let allowed = actor.standing.allow_end && actor.end_has_come(&self.ears());
         let judged = if allowed { self.judge_rest(&mut actor) } else { Ok(()) };
         self.actors.insert(key.to_owned(), actor);
         judged.map(|()| allowed)

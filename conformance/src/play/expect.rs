@@ -77,6 +77,9 @@ impl<'a> Player<'a> {
                 if matches!(actor.line, Line::None) && wants.iter().all(Want::is_met_by_absence) {
                     break;
                 }
+                if self.has_ended_instead(actor) {
+                    return Err(Stop::EndedInstead);
+                }
                 self.read_clock(&wants[0].tail, actor.last_step.elapsed())?;
                 return Err(self.missing(actor, &wants, site, (started.elapsed(), skipped)));
             };
@@ -156,6 +159,16 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
+    /// Whether a connection has ended whose end answers for what does not come. Fences are answered all the same.
+    fn has_ended_instead(&mut self, waiting: &mut Actor) -> bool {
+        if waiting.at_fence {
+            return false;
+        }
+        let ears = self.ears();
+        let mut all = std::iter::once(waiting).chain(self.actors.values_mut());
+        all.any(|actor| actor.standing.end_instead && actor.end_has_come(&ears))
+    }
+
     /// The first want that this arrival is, or which one to blame and why.
     fn pick(&self, wants: &[Want], got: &Got) -> Result<(usize, Bindings), (usize, Differs)> {
         let ears = self.ears();
@@ -186,8 +199,8 @@ impl<'a> Player<'a> {
         true
     }
 
-    /// Whether this may come at any time; the descriptor's `allow` lines say `each` for the actor.
-    pub(super) fn is_allowed(&mut self, actor: &mut Actor, got: &Got) -> bool {
+    /// Whether this may come at any time.
+    pub(super) fn is_allowed(&self, actor: &mut Actor, got: &Got) -> bool {
         let ears = self.ears();
         let ending = got.is_ending() || got.is_disconnect();
         if ending && actor.standing.allow_end {
@@ -199,10 +212,7 @@ impl<'a> Player<'a> {
         if is_client && matches!(&got.what, What::Raw(Raw::Packet(packet)) if packet == "3") {
             return true;
         }
-        let before = self.names.stand_in("each", Some(&actor.key));
-        let allowed = actor.standing.allow.iter().any(|want| want.test(got, &self.names, &ears).is_ok());
-        self.names.stand_in("each", before.as_deref());
-        allowed
+        actor.standing.allows(&actor.key, got, &self.names, &ears)
     }
 
     pub(super) fn refuse_broken(&self, got: &Got, want: &Want, site: &Site) -> Go {
@@ -256,7 +266,7 @@ impl<'a> Player<'a> {
     /// An arrival that `never` may come fails at that line, whatever else may be said about it.
     pub(super) fn refuse_never(&self, actor: &Actor, got: &Got) -> Go {
         let ears = self.ears();
-        let never = actor.standing.never.iter().find(|never| never.test(got, &self.names, &ears).is_ok());
+        let never = actor.standing.forbids(&actor.key, got, &self.names, &ears);
         never.map_or(Ok(()), |never| Err(self.broke_never(never, got)))
     }
 

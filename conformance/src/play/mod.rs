@@ -128,6 +128,8 @@ pub(crate) enum Ending {
 enum Stop {
     Failed(Box<Failure>),
     Unplayable(String),
+    /// A connection ended whose end answers for all that has not come.
+    EndedInstead,
 }
 
 type Go<T = ()> = Result<T, Stop>;
@@ -155,6 +157,7 @@ async fn play_on(case: &Case, stage: &Stage<'_>, bound: Duration) -> Played {
         Ok(Ok(())) => Ending::Held,
         Ok(Err(Stop::Failed(failure))) => Ending::Failed(failure),
         Ok(Err(Stop::Unplayable(why))) => Ending::Unplayable(why),
+        Ok(Err(Stop::EndedInstead)) => Ending::Held,
         Err(_) => Ending::Failed(Box::new(player.out_of_time(bound))),
     };
     let elapsed = player.recorder.elapsed();
@@ -265,8 +268,12 @@ impl<'a> Player<'a> {
             self.names.bind(name, datum);
         }
         self.stand(&case.steps);
-        self.steps(&case.steps, &Site::CASE).await?;
-        self.end().await
+        match self.steps(&case.steps, &Site::CASE).await {
+            Ok(()) => self.fences().await?,
+            Err(Stop::EndedInstead) => {}
+            Err(stop) => return Err(stop),
+        }
+        self.end()
     }
 
     /// How late the judge was so far, as far as that excuses anything.

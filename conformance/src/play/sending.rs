@@ -86,7 +86,7 @@ impl Player<'_> {
             | Act::Expects { .. }
             | Act::Never(_)
             | Act::Allows(_)
-            | Act::AllowsEnd
+            | Act::AllowsEnd { .. }
             | Act::Quiet(..)
             | Act::Disconnected(..)
             | Act::Upgrades(_)

@@ -68,8 +68,10 @@ impl<'a> Player<'a> {
             self.actor(actor).standing.never.push(Want::of(expected, shown));
         } else if let Act::Allows(expected) = does {
             self.actor(actor).standing.allow.push(Want::of(expected, shown));
-        } else if matches!(does, Act::AllowsEnd) {
-            self.actor(actor).standing.allow_end = true;
+        } else if let Act::AllowsEnd { instead } = does {
+            let standing = &mut self.actor(actor).standing;
+            standing.allow_end = true;
+            standing.end_instead |= instead;
         }
     }
 
@@ -236,7 +238,7 @@ impl<'a> Player<'a> {
                 let does = Act::Serves(Serve::Starts(starting.with(options)));
                 self.play_act(actor, &does, step.line, site).await
             }
-            ("each", Act::Never(_) | Act::Allows(_) | Act::AllowsEnd) => {
+            ("each", Act::Never(_) | Act::Allows(_) | Act::AllowsEnd { .. }) => {
                 self.stand_one(each, does);
                 Ok(())
             }
@@ -337,7 +339,7 @@ impl<'a> Player<'a> {
                 let length = self.span(span)?;
                 self.quiet(actor, length, want(Kind::Closed(Vec::new()), tail), site).await
             }
-            Act::Never(_) | Act::Allows(_) | Act::AllowsEnd => Ok(()),
+            Act::Never(_) | Act::Allows(_) | Act::AllowsEnd { .. } => Ok(()),
             Act::Serves(serve) => self.serve(actor, serve, (line, &shown), site).await,
             Act::Requests(request) => self.request(actor, request, line),
             Act::Answered(answered, tail) => {

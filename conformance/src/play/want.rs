@@ -45,6 +45,8 @@ pub(super) struct Standing {
     pub(super) never: Vec<Want>,
     pub(super) allow: Vec<Want>,
     pub(super) allow_end: bool,
+    /// Its end is an answer: what lines still wait for then need not come.
+    pub(super) end_instead: bool,
 }
 
 /// Why an arrival is not what is wanted; empty when it is something else altogether.
@@ -63,7 +65,7 @@ impl Want {
 
     /// Whether this arrival is it.
     pub(super) fn test(&self, got: &Got, names: &dyn Scope, ears: &Ears) -> Result<Bindings, Differs> {
-        let names: &dyn Scope = &InRounds { rounds: &self.rounds, names };
+        let names: &dyn Scope = &Seen { rounds: &self.rounds, each: None, names };
         match &self.kind {
             Kind::Arrival(what) => arrival(what, got, names, ears),
             Kind::Connected(wanted) => match &got.what {
@@ -117,14 +119,33 @@ impl Want {
     }
 }
 
-/// The names of a case as they were in certain rounds of `repeat`.
-struct InRounds<'n> {
+impl Standing {
+    /// The `never` line of this actor that an arrival breaks.
+    pub(super) fn forbids(&self, actor: &str, got: &Got, names: &dyn Scope, ears: &Ears) -> Option<&Want> {
+        let names = Seen { rounds: &Bindings::new(), each: Some(actor), names };
+        self.never.iter().find(|want| want.test(got, &names, ears).is_ok())
+    }
+
+    /// Whether an `allow` line of this actor lets an arrival come at any time.
+    pub(super) fn allows(&self, actor: &str, got: &Got, names: &dyn Scope, ears: &Ears) -> bool {
+        let names = Seen { rounds: &Bindings::new(), each: Some(actor), names };
+        self.allow.iter().any(|want| want.test(got, &names, ears).is_ok())
+    }
+}
+
+/// The names of a case as a line sees them: in certain rounds of `repeat`, or standing for `each` of several actors.
+struct Seen<'n> {
     rounds: &'n Bindings,
+    each: Option<&'n str>,
     names: &'n dyn Scope,
 }
 
-impl Scope for InRounds<'_> {
+impl Scope for Seen<'_> {
     fn lookup(&self, path: &Path) -> Option<Datum> {
+        if let (Some(actor), Some(("each", fields))) = (self.each, path.0.split_first().map(|(f, r)| (f.as_str(), r))) {
+            let of_actor = actor.split('.').map(str::to_owned).chain(fields.iter().cloned());
+            return self.names.lookup(&Path(of_actor.collect()));
+        }
         let round = self.rounds.iter().rev().find(|(name, _)| matches!(path.0.as_slice(), [only] if only == name));
         round.map_or_else(|| self.names.lookup(path), |(_, number)| Some(number.clone()))
     }

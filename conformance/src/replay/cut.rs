@@ -12,8 +12,9 @@ pub(super) fn behind(case: &Case, failure: &Failure) -> Case {
     if failure.phase == Phase::End {
         return case.clone();
     }
-    let holds_always =
-        |step: &Step| matches!(&step.act, StepAct::Actor { does: Act::Never(_) | Act::Allows(_) | Act::AllowsEnd, .. });
+    let holds_always = |step: &Step| {
+        matches!(&step.act, StepAct::Actor { does: Act::Never(_) | Act::Allows(_) | Act::AllowsEnd { .. }, .. })
+    };
     let steps = case.steps.iter().filter(|step| step.line <= failure.line || holds_always(step)).cloned().collect();
     Case { steps, ..case.clone() }
 }

@@ -31,6 +31,13 @@ each connects
 each > say ["42[\"joined\",\"${room}\"]"]
 each < joined $room §2.1
 '''
+[preamble.guarded]
+params = []
+steps = '''
+each connects
+each never repeat-me {"of": $each.id}
+each allow repeat-me {"to": $each.id}
+'''
 [fence]
 steps = '''
 each > say ["42[\"fence\",\"${fence}\"]"]
