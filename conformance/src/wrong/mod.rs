@@ -182,6 +182,8 @@ fn setting(edits: &[Edit]) -> Vec<Edit> {
 }
 
 #[cfg(test)]
+mod judging_tests;
+#[cfg(test)]
 mod proxy_tests;
 #[cfg(test)]
 mod tests;
