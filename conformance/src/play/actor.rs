@@ -162,7 +162,7 @@ impl Actor {
             waiting.push(got);
         }
         self.inbox.extend(waiting);
-        self.over || self.inbox.iter().any(|got| got.is_ending() || got.is_disconnect())
+        self.over || self.inbox.iter().any(Got::is_last)
     }
 
     /// Reads an arrival as far as the actor's protocol goes; `None` while parts of it are missing.

@@ -45,6 +45,11 @@ impl Got {
         }
     }
 
+    /// Whether nothing comes behind it: the end, or the DISCONNECT of the main namespace.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_ending() || matches!(&self.what, What::Socket(SocketPacket::Disconnect { nsp }) if nsp == "/")
+    }
+
     /// Whether it is the server's DISCONNECT.
     pub(super) fn is_disconnect(&self) -> bool {
         matches!(self.what, What::Socket(SocketPacket::Disconnect { .. }))

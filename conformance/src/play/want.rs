@@ -65,7 +65,7 @@ impl Want {
 
     /// Whether this arrival is it.
     pub(super) fn test(&self, got: &Got, names: &dyn Scope, ears: &Ears) -> Result<Bindings, Differs> {
-        let names: &dyn Scope = &Seen { rounds: &self.rounds, each: None, names };
+        let names: &dyn Scope = &NamesOfLine { rounds: &self.rounds, each: None, names };
         match &self.kind {
             Kind::Arrival(what) => arrival(what, got, names, ears),
             Kind::Connected(wanted) => match &got.what {
@@ -122,27 +122,29 @@ impl Want {
 impl Standing {
     /// The `never` line of this actor that an arrival breaks.
     pub(super) fn forbids(&self, actor: &str, got: &Got, names: &dyn Scope, ears: &Ears) -> Option<&Want> {
-        let names = Seen { rounds: &Bindings::new(), each: Some(actor), names };
+        let names = NamesOfLine { rounds: &Bindings::new(), each: Some(actor), names };
         self.never.iter().find(|want| want.test(got, &names, ears).is_ok())
     }
 
     /// Whether an `allow` line of this actor lets an arrival come at any time.
     pub(super) fn allows(&self, actor: &str, got: &Got, names: &dyn Scope, ears: &Ears) -> bool {
-        let names = Seen { rounds: &Bindings::new(), each: Some(actor), names };
+        let names = NamesOfLine { rounds: &Bindings::new(), each: Some(actor), names };
         self.allow.iter().any(|want| want.test(got, &names, ears).is_ok())
     }
 }
 
 /// The names of a case as a line sees them: in certain rounds of `repeat`, or standing for `each` of several actors.
-struct Seen<'n> {
+struct NamesOfLine<'n> {
     rounds: &'n Bindings,
     each: Option<&'n str>,
     names: &'n dyn Scope,
 }
 
-impl Scope for Seen<'_> {
+impl Scope for NamesOfLine<'_> {
     fn lookup(&self, path: &Path) -> Option<Datum> {
-        if let (Some(actor), Some(("each", fields))) = (self.each, path.0.split_first().map(|(f, r)| (f.as_str(), r))) {
+        if let (Some(actor), [first, fields @ ..]) = (self.each, path.0.as_slice())
+            && first == "each"
+        {
             let of_actor = actor.split('.').map(str::to_owned).chain(fields.iter().cloned());
             return self.names.lookup(&Path(of_actor.collect()));
         }
