@@ -8,7 +8,7 @@ use rskafka::{
     chrono::{DateTime, Utc},
     client::{
         Client, ClientBuilder,
-        error::Error,
+        error::{Error, ProtocolError},
         partition::{Compression, OffsetAt, PartitionClient, UnknownTopicHandling},
     },
     record::Record,
@@ -23,8 +23,7 @@ const BROKERS_DEFAULT: i16 = -1;
 /// What is sent in one go: below the megabyte that a broker takes by default, whatever the records' own overhead.
 const BATCH_BYTES_MAX: usize = 500_000;
 
-/// How often, and how far apart, it is looked whether a new topic is known to the broker that was asked: mostly at once, always within a
-/// second unless it could not be made.
+/// How often, and how far apart, it is looked whether a new topic is known to the broker that was asked: mostly it is at once.
 const LOOKS_MAX: u32 = 50;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
@@ -64,12 +63,13 @@ impl KafkaEvents {
                 let timeout_ms = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
                 let controller = client.controller_client()?;
                 let made = controller.create_topic(&self.topic, BROKERS_DEFAULT.into(), BROKERS_DEFAULT, timeout_ms);
-                // Another instance may have been first: then it is there all the same.
-                let made = made.await;
-                match self.appeared(&client).await? {
-                    Some(partitions) => partitions,
-                    None => made.map(|()| Vec::new())?,
+                match made.await {
+                    Ok(()) => {}
+                    // Another instance was first.
+                    Err(Error::ServerError { protocol_error: ProtocolError::TopicAlreadyExists, .. }) => {}
+                    Err(problem) => return Err(problem),
                 }
+                self.appeared(&client).await?
             }
         };
         let mut clients = Vec::with_capacity(partitions.len());
@@ -87,15 +87,15 @@ impl KafkaEvents {
             .map(|topic| topic.partitions.into_iter().collect()))
     }
 
-    /// The partitions of a topic that was just made: brokers answer that it is before all of them know it.
-    async fn appeared(&self, client: &Client) -> Result<Option<Vec<i32>>, Error> {
+    /// The partitions of a topic that was just made, which brokers answer before all of them know it; none if that takes too long.
+    async fn appeared(&self, client: &Client) -> Result<Vec<i32>, Error> {
         for _ in 0..LOOKS_MAX {
             if let Some(partitions) = self.partitions(client).await? {
-                return Ok(Some(partitions));
+                return Ok(partitions);
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     fn record(&self, event: &MessageSent) -> Record {
