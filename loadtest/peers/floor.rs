@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Outcome;
 
 /// Bytes of a delivery, as those of the others.
-pub(crate) const LINE_BYTES: usize = 250;
+pub(crate) const LINE_BYTES: usize = 300;
 
 type Rooms = Arc<Mutex<HashMap<String, Vec<Arc<Member>>>>>;
 
