@@ -1,14 +1,17 @@
 //! Ids are opaque strings: never parsed, never used to split a channel name or a key.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+
+use smol_str::SmolStr;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// Cheap to clone (shared text). Any characters; its length is bounded by the dialect's limits, not here.
+        /// Cheap to make and to clone: up to 23 bytes stand in place, a longer text is shared. Any characters; its length is bounded by the
+        /// dialect's limits, not here.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The id as text.

@@ -88,6 +88,7 @@ pub trait Core: Send + Sync {
 
 /// What a command has brought about, as far as the caller is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is handed on once and kept nowhere")]
 pub enum Confirmation {
     /// It is known now who the connection is.
     Authenticated,

@@ -69,9 +69,11 @@ impl Hub {
             check_id(recipient.as_str(), "recipientIds", self.rules.limits.id_characters_max)?;
         }
         let mut participants = recipients;
-        participants.push(sender.clone());
-        participants.sort_unstable();
+        participants.sort_unstable(); // mostly they are sorted, which is seen at once as long as the sender stands apart
         participants.dedup();
+        if let Err(place) = participants.binary_search(sender) {
+            participants.insert(place, sender.clone());
+        }
         if participants.len() < 2 {
             return Err(invalid("must name somebody else"));
         }
