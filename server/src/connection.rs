@@ -131,14 +131,17 @@ pub(crate) async fn drive(
     let mut asked_to_end = std::pin::pin!(connection.asked_to_end());
     let mut expired = std::pin::pin!(expired(connection));
     let reason = loop {
-        tokio::select! {
+        // What comes most is looked at first: a message asks neither clock nor bell.
+        let incoming = tokio::select! {
             biased;
+            incoming = inbox.next() => incoming,
             reason = &mut asked_to_end => break reason,
             () = &mut expired => break EndReason::TokenExpired,
-            incoming = inbox.next() => match incoming {
-                Some(incoming) => handle(core, connection, metrics, incoming).await,
-                None => break inbox.end_reason(),
-            },
+        };
+        match (connection.ended(), incoming) {
+            (Some(reason), _) => break reason,
+            (None, Some(incoming)) => handle(core, connection, metrics, incoming).await,
+            (None, None) => break inbox.end_reason(),
         }
     };
     inbox.parting(reason).await;

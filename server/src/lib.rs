@@ -15,6 +15,7 @@
 
 pub mod amqp_link;
 pub mod auth;
+mod bell;
 pub mod bus;
 mod chance;
 pub mod chat;

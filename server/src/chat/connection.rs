@@ -6,14 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
-use chatwright_protocol::vocabulary::{Member, RoomId};
-use tokio::sync::Notify;
-
 use crate::{
     auth::Identity,
+    bell::Bell,
     store::{Device, DeviceId, InstanceId, Position},
     transport::{CannotTake, EndReason, Frame, Sink},
 };
+use chatwright_protocol::vocabulary::{Member, RoomId, UserId};
 
 /// One connection. Shared by its driver, the rooms it listens to and the registry of the instance.
 pub struct Connection {
@@ -24,7 +23,7 @@ pub struct Connection {
     standing: Mutex<Standing>,
     /// Why it shall end, and the bell for its driver: by far smaller than a channel, of which there would be one for each connection.
     end: OnceLock<EndReason>,
-    ending: Notify,
+    ending: Bell,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +36,7 @@ impl Connection {
     pub(super) fn new(id: DeviceId, instance: InstanceId, identity: Option<Identity>, sink: Arc<dyn Sink>) -> Self {
         let verified = identity.is_some();
         let standing = Mutex::new(Standing { identity, rooms: BTreeSet::new() });
-        Self { id, instance, sink, verified, standing, end: OnceLock::new(), ending: Notify::new() }
+        Self { id, instance, sink, verified, standing, end: OnceLock::new(), ending: Bell::default() }
     }
 
     /// The public id: may be shown to anybody.
@@ -62,6 +61,12 @@ impl Connection {
     #[must_use]
     pub fn member(&self) -> Option<Member> {
         self.standing().identity.as_ref().map(Identity::member)
+    }
+
+    /// The user whom it speaks for, once that is known.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
+        self.standing().identity.as_ref().map(|identity| identity.user.clone())
     }
 
     /// The rooms it is in.
@@ -96,7 +101,7 @@ impl Connection {
     /// Asks its driver to end it. The first reason counts.
     pub fn end(&self, reason: EndReason) {
         if self.end.set(reason).is_ok() {
-            self.ending.notify_waiters();
+            self.ending.ring();
         }
     }
 
@@ -106,14 +111,13 @@ impl Connection {
         self.end.get().copied()
     }
 
-    /// Waits until somebody asks it to end.
-    pub async fn asked_to_end(&self) -> EndReason {
+    /// Waits until somebody asks it to end. Its driver does, and nobody else.
+    pub(crate) async fn asked_to_end(&self) -> EndReason {
         loop {
-            let ending = self.ending.notified(); // before the look: what comes between is not missed
             if let Some(reason) = self.ended() {
                 return reason;
             }
-            ending.await;
+            self.ending.rung().await;
         }
     }
 
@@ -160,6 +164,12 @@ pub(super) struct Hearer {
 impl Hearer {
     pub(super) fn new(connection: &Arc<Connection>) -> Self {
         Self { sink: Arc::clone(&connection.sink), connection: Arc::clone(connection) }
+    }
+
+    /// Asks for the memory that telling needs. Of many who are told the same each is cold: asked for one after the other they are waited
+    /// for together.
+    pub(super) fn touch(&self) {
+        self.sink.touch();
     }
 
     /// See [`Connection::tell`].

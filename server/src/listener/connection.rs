@@ -58,14 +58,15 @@ impl CutReason {
 
 /// What is known of a connection. It stands beside its stream, so that a write finds both in one place of memory.
 #[derive(Debug)]
+#[repr(C)] // what a write touches in front
 pub(super) struct Meter {
-    /// The zero of `blocked_at_ms`.
-    started: Instant,
-    bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// Milliseconds after `started`, plus one, since which a write has been waiting; 0: none waits.
     blocked_at_ms: AtomicU64,
     cut: OnceLock<CutReason>,
+    bytes_in: AtomicU64,
+    /// The zero of `blocked_at_ms`.
+    started: Instant,
 }
 
 /// What a meter says.

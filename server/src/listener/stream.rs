@@ -25,8 +25,10 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct GuardedStream(Arc<Guarded>);
 
-/// What the clones share, in one place of memory: who writes to many streams finds each of them cold.
+/// What the clones share, in one place of memory: who writes to many streams finds each of them cold. What a write touches stands in front,
+/// in one line of a cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Guarded {
     counted: Counted,
     /// `None`: nothing is encrypted.
@@ -39,6 +41,7 @@ pub(super) struct Guarded {
 
 /// The bytes as the system carries them.
 #[derive(Debug)]
+#[repr(C)]
 struct Counted {
     stream: TcpStream,
     meter: Meter,
@@ -70,6 +73,11 @@ impl GuardedStream {
     /// What the system says.
     pub async fn readable(&self) -> io::Result<()> {
         self.0.counted.stream.readable().await
+    }
+
+    /// The same for the one task that reads, which waits at less cost so; an error shows at the next read.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.counted.stream.poll_read_ready(context).map(drop)
     }
 
     /// Waits until the peer may take something, or the end.

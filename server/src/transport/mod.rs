@@ -30,6 +30,9 @@ pub trait Sink: Send + Sync {
     /// [`CannotTake`]: this frame is lost for this connection, so the connection must end (it catches up when it returns).
     fn send(&self, frame: &Frame) -> Result<(), CannotTake>;
 
+    /// Reads a little of what [`send`](Self::send) will need, so that it is near by then.
+    fn touch(&self) {}
+
     /// The peer was told what is in a room up to this position, in frames that do not say so themselves.
     fn knows(&self, room: &RoomId, position: Position) {
         let _ = (room, position); // for those who keep it for another instance

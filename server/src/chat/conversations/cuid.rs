@@ -4,25 +4,24 @@
 use crate::chance;
 
 const LETTERS: u64 = 26;
-const LETTERS_AND_DIGITS: u32 = 36;
+const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const CHARACTERS: usize = 24;
 
 /// An id that nobody else has, and nobody can guess: 123 random bits.
-pub(super) fn fresh() -> String {
+pub(super) fn fresh<Id: for<'text> From<&'text str>>() -> Id {
     let chance = chance::bits();
     let [mut bits, rest] = [chance as u64, (chance >> u64::BITS) as u64]; // halves, since division of anything longer is slow
-    let mut id = String::with_capacity(CHARACTERS);
-    id.push(char::from(b'a' + u8::try_from(bits % LETTERS).expect("less than 26")));
+    let mut id = [0; CHARACTERS];
+    id[0] = b'a' + u8::try_from(bits % LETTERS).expect("less than 26");
     bits /= LETTERS;
-    for place in 1..CHARACTERS {
+    for (place, character) in id.iter_mut().enumerate().skip(1) {
         if place == CHARACTERS / 2 {
             bits = rest;
         }
-        let digit = u32::try_from(bits % u64::from(LETTERS_AND_DIGITS)).expect("less than 36");
-        bits /= u64::from(LETTERS_AND_DIGITS);
-        id.push(char::from_digit(digit, LETTERS_AND_DIGITS).expect("a digit of this base"));
+        *character = DIGITS[usize::try_from(bits % DIGITS.len() as u64).expect("less than 36")];
+        bits /= DIGITS.len() as u64;
     }
-    id
+    str::from_utf8(&id).expect("letters and digits").into()
 }
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ impl Desk {
     fn tell_all(&self, line: &Line, messages: Vec<Message>) {
         for message in messages {
             let Some(frame) = Frame::of(&conversations::DIALECT, &Event::Message(message)) else { continue };
+            line.hearers().iter().for_each(Hearer::touch);
             line.hearers().iter().for_each(|hearer| hearer.tell(&frame));
             self.metrics.message_sent(line.hearers().len());
         }

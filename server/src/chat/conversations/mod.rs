@@ -210,7 +210,7 @@ impl Core for Hub {
         connection: &'a Arc<Connection>,
         command: Command,
     ) -> BoxFuture<'a, Result<Confirmation, Refusal>> {
-        let Some(Member { user, .. }) = connection.member() else {
+        let Some(user) = connection.user() else {
             return Box::pin(ready(Err(Refusal::NotAuthenticated)));
         };
         // Each verb waits by itself, or a message would take the memory of the longest of them.

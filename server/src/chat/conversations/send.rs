@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chatwright_protocol::vocabulary::{Event, Message, MessageId, Refusal, RoomId, UserId};
+use chatwright_protocol::vocabulary::{Event, Message, Refusal, RoomId, UserId};
 
 use super::{Hub, away, check_id, cuid, line::Next};
 use crate::{
@@ -25,13 +25,13 @@ impl Hub {
         self.check_text(&text)?;
         self.metrics.message_received();
         let letter = Letter {
-            id: MessageId::from(cuid::fresh()),
+            id: cuid::fresh(),
             sender: user,
             participants,
             text,
             sent_at_ms: clock::unix_ms(),
             dedupe_id: chance::uuid(),
-            fresh_conversation: RoomId::from(cuid::fresh()),
+            fresh_conversation: cuid::fresh(),
         };
         let message = self.store(&letter).await.map_err(|problem| away(&problem))?;
         if self.ports.events.is_some() {

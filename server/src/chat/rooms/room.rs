@@ -217,6 +217,7 @@ impl Room {
         let room = stored.message.room.clone();
         let Some(frame) = Frame::of(self.dialect, &Event::Message(stored.message)) else { return };
         let frame = frame.placed(&room, position);
+        self.listeners.values().for_each(|listener| listener.hearer.touch());
         for (device, listener) in self.listeners.iter_mut().filter(|(device, _)| !heard.contains(*device)) {
             tracing::trace!(device = %device, sequence = position.sequence, "message told");
             listener.hear(Some(position), &frame);

@@ -1,6 +1,6 @@
 //! What a client says, in the order said, from polls or from a WebSocket. While nobody asks, nothing is read.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use super::{
     over::{Over, Parting},
@@ -73,12 +73,14 @@ impl Ear {
                 Look::NothingYet => {}
             }
             match &self.wire {
-                None => self.session.bell.notified().await,
-                Some(wire) => tokio::select! {
-                    biased;
-                    () = self.session.bell.notified() => {}
-                    _ = wire.stream.readable() => {} // an error shows at the next read
-                },
+                None => self.session.bell.rung().await,
+                Some(wire) => {
+                    poll_fn(|context| match self.session.bell.poll(context) {
+                        Poll::Ready(()) => Poll::Ready(()),
+                        Poll::Pending => wire.stream.poll_readable(context),
+                    })
+                    .await;
+                }
             }
         }
     }

@@ -11,9 +11,8 @@ use std::{
     task::Poll,
 };
 
-use tokio::sync::Notify;
-
 use super::session::Session;
+use crate::bell::Bell;
 
 /// Writers side by side: more than cores gain nothing.
 const WRITERS_MAX: usize = 8;
@@ -34,7 +33,7 @@ pub(super) struct Flushers(Box<[Arc<Flusher>]>);
 struct Flusher {
     dirty: Mutex<Vec<Arc<Session>>>,
     /// Rung when something came into an empty list.
-    bell: Notify,
+    bell: Bell,
 }
 
 impl Flushers {
@@ -52,7 +51,7 @@ impl Flushers {
             dirty.len() == 1
         };
         if is_first {
-            flusher.bell.notify_one();
+            flusher.bell.ring();
         }
     }
 
@@ -66,7 +65,7 @@ impl Flusher {
     async fn write(self: Arc<Self>) {
         let mut round = Vec::new();
         loop {
-            self.bell.notified().await;
+            self.bell.rung().await;
             let_others_run().await; // whoever is ready now may queue as well
             mem::swap(&mut round, &mut *self.dirty.lock().expect("no code panics while it holds the list"));
             for session in round.drain(..) {

@@ -1,12 +1,15 @@
 //! The writing end of a session: what waits, and what takes it: a poll, a WebSocket, or nobody any more.
 
-use std::io::{self, IoSlice};
+use std::{
+    cell::RefCell,
+    io::{self, IoSlice},
+};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
-    outbox::{Bounds, FRAMES_PER_WRITE_MAX, Outbox},
+    outbox::{Bounds, Outbox},
     packet::Packet,
 };
 use crate::{
@@ -19,8 +22,8 @@ const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
 
 /// What takes the packets.
 enum Carrier {
-    /// Polls: this one waits.
-    Polling { get: Option<oneshot::Sender<Bytes>> },
+    /// Polls: this one waits. Boxed, as a WebSocket needs less room.
+    Polling { get: Option<Box<oneshot::Sender<Bytes>>> },
     /// A WebSocket. Blocked: a task waits until it takes something again.
     WebSocket { stream: GuardedStream, is_blocked: bool },
     /// Nobody.
@@ -227,7 +230,7 @@ impl Outgoing {
             return Polled::Packets(payload);
         }
         let (sender, receiver) = oneshot::channel();
-        *get = Some(sender);
+        *get = Some(Box::new(sender));
         if self.probe.is_some() { Polled::WaitBriefly(receiver) } else { Polled::Wait(receiver) }
     }
 
@@ -298,18 +301,21 @@ impl Outgoing {
     }
 }
 
+/// Bytes of small frames that are written at once: some dozens of usual length.
+const ROOM_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// Where all sessions of a thread lay frames side by side, one after the other.
+    static ROOM: RefCell<[u8; ROOM_BYTES]> = const { RefCell::new([0; ROOM_BYTES]) };
+}
+
 /// Writes until nothing waits, or the stream takes no more.
 pub(super) fn write(outbox: &mut Outbox, stream: &GuardedStream) -> io::Result<()> {
-    while !outbox.is_empty() {
-        let bytes = match outbox.only() {
-            Some(frame) => stream.try_write_vectored(&[IoSlice::new(frame)])?,
-            None => {
-                let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE_MAX];
-                let count = outbox.fill(&mut slices);
-                stream.try_write_vectored(&slices[..count])?
-            }
-        };
-        outbox.wrote(bytes);
-    }
-    stream.try_flush()
+    ROOM.with_borrow_mut(|room| {
+        while !outbox.is_empty() {
+            let bytes = stream.try_write_vectored(&[IoSlice::new(outbox.next_write(room))])?;
+            outbox.wrote(bytes);
+        }
+        stream.try_flush()
+    })
 }

@@ -13,14 +13,11 @@ const EVENT: char = '2';
 /// Before an attachment in a poll, which carries it as base64.
 const ATTACHMENT: char = 'b';
 
-/// Of [`Packet::header_bytes`]: it is an attachment.
-const BINARY: u8 = 1 << 7;
-
 /// One Engine.IO text packet. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet {
+    /// One whole frame; what it is stands in its header.
     frame: Bytes,
-    header_bytes: u8,
 }
 
 impl Packet {
@@ -46,14 +43,12 @@ impl Packet {
 
     /// A control frame of a WebSocket; a poll never takes it.
     pub(super) fn control(frame: Vec<u8>) -> Self {
-        Self { frame: Bytes::from(frame), header_bytes: 0 }
+        Self { frame: Bytes::from(frame) }
     }
 
     /// An attachment of the packet before.
     pub(super) fn attachment(bytes: &[u8]) -> Self {
-        let mut packet = Self::framed(Opcode::Binary, bytes.len(), |out| out.extend_from_slice(bytes));
-        packet.header_bytes |= BINARY;
-        packet
+        Self::framed(Opcode::Binary, bytes.len(), |out| out.extend_from_slice(bytes))
     }
 
     fn in_frame(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
@@ -63,10 +58,10 @@ impl Packet {
     fn framed(opcode: Opcode, length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut out = Vec::with_capacity(length + 10);
         ws::header(&mut out, opcode, length);
-        let header_bytes = u8::try_from(out.len()).expect("a header has at most ten bytes");
+        let header_bytes = out.len();
         write(&mut out);
-        debug_assert_eq!(out.len(), length + usize::from(header_bytes), "the header says another length");
-        Self { frame: Bytes::from(out), header_bytes }
+        debug_assert_eq!(out.len(), length + header_bytes, "the header says another length");
+        Self { frame: Bytes::from(out) }
     }
 
     /// As a WebSocket carries it.
@@ -76,12 +71,12 @@ impl Packet {
 
     /// A text as a poll carries it.
     pub(super) fn text(&self) -> &[u8] {
-        &self.frame[usize::from(self.header_bytes & !BINARY)..]
+        ws::payload(&self.frame)
     }
 
     /// Writes it as a poll carries it.
     pub(super) fn write_polled(&self, out: &mut Vec<u8>) {
-        if self.header_bytes & BINARY == 0 {
+        if !ws::is_binary(&self.frame) {
             out.extend_from_slice(self.text());
         } else {
             out.extend_from_slice(format!("{ATTACHMENT}{}", STANDARD.encode(self.text())).as_bytes());

@@ -50,7 +50,7 @@ pub(super) async fn poll(shared: Arc<Shared>, session: Arc<Session>) -> Response
     let polled = session.out().poll();
     let (receiver, patience) = match polled {
         Polled::Packets(payload) => {
-            session.bell.notify_one(); // the last words may have been among them
+            session.bell.ring(); // the last words may have been among them
             return answer::packets(payload);
         }
         Polled::Wait(receiver) => (receiver, None),
@@ -75,7 +75,7 @@ pub(super) async fn poll(shared: Arc<Shared>, session: Arc<Session>) -> Response
         },
     };
     pending.is_over = true;
-    session.bell.notify_one();
+    session.bell.ring();
     payload.map_or_else(|_| answer::refused(Refused::UnknownSession), answer::packets)
 }
 

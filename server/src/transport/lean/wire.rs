@@ -1,12 +1,17 @@
 //! A WebSocket's stream, out of HTTP's hands, with what was read of it.
 
-use std::io;
+use std::{cell::RefCell, io};
 
 use super::ws::{self, Heard};
 use crate::listener::{ConnectionHandle, GuardedStream};
 
 /// Bytes read at once, into memory that no idle session keeps.
 const CHUNK_BYTES: usize = 4 * 1024;
+
+thread_local! {
+    /// Where all sessions of a thread read into, one after the other.
+    static CHUNK: RefCell<[u8; CHUNK_BYTES]> = const { RefCell::new([0; CHUNK_BYTES]) };
+}
 
 /// A WebSocket with what was read of it.
 pub(super) struct Wire {
@@ -24,8 +29,7 @@ pub(super) enum Look {
 
 impl Wire {
     pub(super) fn look(&mut self) -> Look {
-        let mut chunk = [0; CHUNK_BYTES];
-        match self.stream.try_read(&mut chunk) {
+        CHUNK.with_borrow_mut(|chunk| match self.stream.try_read(chunk) {
             Ok(0) => Look::End,
             Ok(bytes) => {
                 self.reader.feed(&chunk[..bytes]);
@@ -33,7 +37,7 @@ impl Wire {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Look::NothingYet,
             Err(_) => Look::End,
-        }
+        })
     }
 
     /// The next message of a client that is not read by a session yet; `None`: the end, or nonsense.

@@ -94,6 +94,21 @@ pub(super) fn header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
     }
 }
 
+/// What stands behind the header of a whole, unmasked frame.
+pub(super) fn payload(frame: &[u8]) -> &[u8] {
+    let header_bytes = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => HEADER_BYTES_MAX,
+        Some(_) | None => 2,
+    };
+    frame.get(header_bytes..).unwrap_or_default()
+}
+
+/// Whether a frame holds a binary message.
+pub(super) fn is_binary(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|first| first & 0x0f == Opcode::Binary.bits())
+}
+
 /// A whole frame.
 pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_BYTES_MAX + payload.len());
@@ -125,6 +140,8 @@ mod tests {
             let mut out = Vec::new();
             header(&mut out, Opcode::Text, length);
             assert_eq!(out.len(), expected, "{length}");
+            out.resize(expected + length, b'x');
+            assert_eq!(payload(&out).len(), length);
         }
         assert_eq!(frame(Opcode::Text, b"hi"), [0x81, 2, b'h', b'i']);
         assert_eq!(close(Some(1001)), [0x88, 2, 3, 0xe9]);

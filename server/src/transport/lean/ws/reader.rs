@@ -2,6 +2,8 @@
 //!
 //! Memory: nothing between messages; within one at most the limit and a header, whatever length a frame announces.
 
+use std::mem;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -71,10 +73,11 @@ impl Reader {
                 return Ok(None);
             }
             self.buffer.advance(header.size);
-            let mut payload = self.buffer.split_to(header.length);
-            if self.buffer.is_empty() {
-                self.buffer = BytesMut::new(); // an idle client costs no buffer
-            }
+            let mut payload = if self.buffer.len() == header.length {
+                mem::take(&mut self.buffer) // mostly: nothing is copied or shared, and an idle client costs no buffer
+            } else {
+                self.buffer.split_to(header.length)
+            };
             unmask(&mut payload, header.mask);
             if let Some(heard) = self.take(header, payload)? {
                 return Ok(Some(heard));
