@@ -1,7 +1,7 @@
 //! Conversations kept in this process: the default, and the double in tests (instances may share one).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
 };
 
@@ -14,8 +14,12 @@ use crate::store::{Attempt, StoreError, StoreFuture};
 /// Messages kept of a conversation, the newest: memory is no archive.
 pub const MESSAGES_MAX: usize = 10_000;
 
-/// Conversations kept; beyond it the one that was quiet longest is forgotten. It bounds what clients that make up users can cost.
+/// Conversations kept; beyond it those that were quiet longest are forgotten, [`FORGOTTEN_AT_ONCE`] of them. It bounds what clients that make
+/// up users can cost.
 pub const CONVERSATIONS_MAX: usize = 100_000;
+
+/// Conversations forgotten at once: to find them all are looked at, and to keep them sorted would cost each message more.
+pub const FORGOTTEN_AT_ONCE: usize = CONVERSATIONS_MAX / 100;
 
 /// Events kept for a reader; beyond it the oldest are dropped, since with nobody who reads they would only grow.
 pub const EVENTS_MAX: usize = 10_000;
@@ -38,7 +42,6 @@ struct State {
     is_silent: bool,
     /// Grows with each message: which conversation was quiet longest is decided by it.
     ticks: u64,
-    by_tick: BTreeMap<u64, RoomId>,
 }
 
 #[derive(Debug)]
@@ -77,7 +80,7 @@ impl State {
         conversation.sequence += 1;
         let message = Message {
             id: letter.id.clone(),
-            room: id.clone(),
+            room: id,
             sender: Member::nameless(letter.sender.clone()),
             text: letter.text.clone(),
             kind: MessageKind::Text,
@@ -93,8 +96,7 @@ impl State {
         }
         conversation.last_message_at_ms = conversation.last_message_at_ms.max(letter.sent_at_ms);
         conversation.read(&letter.sender, letter.sent_at_ms);
-        self.by_tick.remove(&std::mem::replace(&mut conversation.tick, tick));
-        self.by_tick.insert(tick, id);
+        conversation.tick = tick;
         if self.is_silent {
             return message;
         }
@@ -112,10 +114,8 @@ impl State {
         if let Some(id) = self.by_participants.get(&key) {
             return id.clone();
         }
-        if self.conversations.len() >= CONVERSATIONS_MAX
-            && let Some((_, quietest)) = self.by_tick.pop_first()
-        {
-            self.forget(&quietest);
+        if self.conversations.len() >= CONVERSATIONS_MAX {
+            self.forget_quietest(FORGOTTEN_AT_ONCE);
         }
         let id = letter.fresh_conversation.clone();
         let conversation = Conversation {
@@ -132,6 +132,15 @@ impl State {
             self.by_user.entry(user.clone()).or_default().insert(id.clone());
         }
         id
+    }
+
+    fn forget_quietest(&mut self, count: usize) {
+        let mut ticks: Vec<u64> = self.conversations.values().map(|conversation| conversation.tick).collect();
+        let Some(last) = count.min(ticks.len()).checked_sub(1) else { return };
+        let (_, last, _) = ticks.select_nth_unstable(last);
+        let quiet = self.conversations.iter().filter(|(_, conversation)| conversation.tick <= *last);
+        let quiet: Vec<RoomId> = quiet.map(|(id, _)| id.clone()).collect();
+        quiet.iter().for_each(|id| self.forget(id));
     }
 
     fn forget(&mut self, id: &RoomId) {
@@ -243,5 +252,38 @@ impl ConversationStore for MemoryConversations {
 
     fn technology(&self) -> &'static str {
         "memory"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn letter(sender: &str, number: u64) -> Letter {
+        Letter {
+            id: MessageId::from(format!("m{number}")),
+            sender: UserId::from(sender),
+            participants: vec![UserId::from(sender), UserId::from("zoe")],
+            text: "hi".to_owned(),
+            sent_at_ms: number,
+            dedupe_id: Uuid::nil(),
+            fresh_conversation: RoomId::from(format!("c{number}")),
+        }
+    }
+
+    #[test]
+    fn those_that_were_quiet_longest_are_forgotten_with_all_that_leads_to_them() {
+        let mut state = State::default();
+        for (number, sender) in (1..).zip(["alice", "bob", "carol", "alice"]) {
+            let _ = state.send(&letter(sender, number), Attempt::First);
+        }
+        state.forget_quietest(2); // bob's and carol's: alice has spoken since
+        assert_eq!(state.conversations.keys().map(RoomId::as_str).collect::<Vec<_>>(), ["c1"]);
+        assert_eq!((state.by_participants.len(), state.by_user.len()), (1, 2));
+        assert_eq!(state.send(&letter("bob", 9), Attempt::First).sequence, 1);
+        state.forget_quietest(10);
+        assert!(state.conversations.is_empty() && state.by_participants.is_empty() && state.by_user.is_empty());
     }
 }
