@@ -14,7 +14,7 @@ pub(crate) const SECRET: &str = "the secret of a comparison on loopback";
 #[derive(Debug, Clone)]
 pub(crate) struct Contender {
     /// In the table.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// In words.
     pub(crate) what: &'static str,
     pub(crate) speech: Speech,
@@ -23,21 +23,31 @@ pub(crate) struct Contender {
     pub(crate) environment: Vec<(&'static str, &'static str)>,
 }
 
+impl Contender {
+    /// The same of another build.
+    fn built(&self, build: &Path) -> Self {
+        let mut other = self.clone();
+        other.command[0] = build.to_string_lossy().into_owned();
+        let file = build.file_name().unwrap_or_default().to_string_lossy();
+        other.name = format!("{} ({file})", self.name);
+        other
+    }
+}
+
 fn all(chatwright: &Path, this: &Path) -> Vec<Contender> {
     let command = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
     let (this, ours) = (this.to_string_lossy(), chatwright.to_string_lossy());
     let node = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/node"));
     let script = |name: &str| node.join(name).to_string_lossy().into_owned();
-    let own =
-        |name: &'static str, what, speech, environment: &[(&'static str, &'static str)], dialect, engine| Contender {
-            name,
-            what,
-            speech,
-            command: command(&[&ours, "serve", "--dialect", dialect, "--port-base", "{port}", "--engine", engine]),
-            environment: environment.to_vec(),
-        };
-    let peer = |name, what, speech, parts: &[&str]| Contender {
-        name,
+    let own = |name: &str, what, speech, environment: &[(&'static str, &'static str)], dialect, engine| Contender {
+        name: name.to_owned(),
+        what,
+        speech,
+        command: command(&[&ours, "serve", "--dialect", dialect, "--port-base", "{port}", "--engine", engine]),
+        environment: environment.to_vec(),
+    };
+    let peer = |name: &str, what, speech, parts: &[&str]| Contender {
+        name: name.to_owned(),
         what,
         speech,
         command: command(parts),
@@ -69,24 +79,26 @@ fn all(chatwright: &Path, this: &Path) -> Vec<Contender> {
     ]
 }
 
-/// The contenders of these names; all if none is named. What is not installed is an error that says what to do.
-pub(crate) fn chosen(names: &[String], chatwright: &Path) -> Outcome<Vec<Contender>> {
+/// The contenders of these names; all if none is named. Ours once more for each other build of it. What is not installed is an error that says what to do.
+pub(crate) fn chosen(names: &[String], chatwright: &Path, against: &[PathBuf]) -> Outcome<Vec<Contender>> {
     let this = std::env::current_exe()?;
     let all = all(chatwright, &this);
-    let known = all.iter().map(|contender| contender.name).collect::<Vec<_>>().join(", ");
+    let known = all.iter().map(|contender| &contender.name[..]).collect::<Vec<_>>().join(", ");
     if let Some(unknown) = names.iter().find(|name| !all.iter().any(|contender| contender.name == **name)) {
         return Err(format!("there is no contender `{unknown}`: {known}").into());
     }
-    let chosen: Vec<_> = all
-        .into_iter()
-        .filter(|contender| names.is_empty() || names.iter().any(|name| name == contender.name))
-        .collect();
-    if chosen.iter().any(|contender| contender.command[0] == chatwright.to_string_lossy()) && !chatwright.is_file() {
-        let path = chatwright.display();
+    let mut chosen: Vec<_> =
+        all.into_iter().filter(|contender| names.is_empty() || names.contains(&contender.name)).collect();
+    let ours: Vec<_> =
+        chosen.iter().filter(|contender| contender.command[0] == chatwright.to_string_lossy()).cloned().collect();
+    let builds = against.iter().map(PathBuf::as_path).chain((!ours.is_empty()).then_some(chatwright));
+    if let Some(missing) = builds.into_iter().find(|build| !build.is_file()) {
+        let path = missing.display();
         return Err(
             format!("there is no {path}: build it with `cargo build --release`, or say --chatwright PATH").into()
         );
     }
+    chosen.extend(ours.iter().flat_map(|ours| against.iter().map(|build| ours.built(build))));
     let needs_packages = chosen.iter().any(|contender| contender.command[0] == "node");
     if needs_packages && !Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/node/node_modules")).is_dir() {
         return Err(

@@ -1,7 +1,7 @@
 //! Clients in one thread: a task each that reads, one buffer for all, and nothing kept of what was read but its account.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, Ref, RefCell},
     io,
     net::SocketAddr,
     rc::Rc,
@@ -113,7 +113,6 @@ impl Crowd {
     pub(crate) fn begin(&self, room_size: usize) {
         self.desk.room_size.set(room_size);
         self.desk.counts.set(Counts::default());
-        self.desk.latencies.borrow_mut().reset();
         for client in &self.clients {
             let (_, members) = room(room_size, client.index, self.clients.len());
             client.ledger.borrow_mut().open(members);
@@ -177,9 +176,13 @@ impl Crowd {
         self.desk.closed.get()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
     /// Microseconds from when a message was to be sent until it arrived.
-    pub(crate) fn latency_us(&self, quantile: f64) -> u64 {
-        self.desk.latencies.borrow().value_at_quantile(quantile)
+    pub(crate) fn latencies(&self) -> Ref<'_, Histogram<u64>> {
+        self.desk.latencies.borrow()
     }
 
     pub(crate) fn forget_latencies(&self) {

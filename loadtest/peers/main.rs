@@ -20,7 +20,7 @@ mod tungstenite;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use scene::Size;
+use scene::{KINDS, Kind, Load, Scene, Size, turns};
 use table::Row;
 
 /// What may go wrong, in words.
@@ -66,6 +66,9 @@ struct Compare {
     /// The server of this project
     #[arg(long, default_value = "target/release/chatwright", value_name = "PATH")]
     chatwright: PathBuf,
+    /// Another build of it, to see what a change costs; may be repeated
+    #[arg(long, value_name = "PATH")]
+    against: Vec<PathBuf>,
 }
 
 fn main() -> Outcome<()> {
@@ -87,18 +90,12 @@ fn main() -> Outcome<()> {
 }
 
 async fn run(compare: Compare) -> Outcome<()> {
-    let contenders = contender::chosen(&compare.only, &compare.chatwright)?;
+    let contenders = contender::chosen(&compare.only, &compare.chatwright, &compare.against)?;
     let size = Size { connections: compare.connections, seconds: compare.seconds };
     process::pin(std::process::id(), process::GENERATOR_CORE);
     let mut rows: Vec<Row> = contenders.into_iter().map(Row::of).collect();
     for round in 1..=compare.rounds {
-        for row in rows.iter_mut().filter(|row| row.failure.is_none()) {
-            eprintln!("round {round} of {}: {}", compare.rounds, row.contender.name);
-            match in_two_attempts(async || scene::play(&row.contender, size).await).await {
-                Ok(measured) => row.measured.push(measured),
-                Err(problem) => row.failure = Some(format!("round {round}: {problem}")),
-            }
-        }
+        play_round(&mut rows, size, &format!("round {round} of {}", compare.rounds)).await;
     }
     for row in rows.iter_mut().filter(|row| compare.idle > 0 && row.failure.is_none()) {
         eprintln!("memory: {}", row.contender.name);
@@ -108,10 +105,48 @@ async fn run(compare: Compare) -> Outcome<()> {
         }
     }
     println!("{}", table::text(&rows));
-    if rows.iter().all(|row| row.measured.is_empty()) {
+    if !rows.iter().any(Row::is_measured) {
         return Err("nothing could be measured".into());
     }
     Ok(())
+}
+
+/// All contenders side by side, one load after the other, in turns. What a contender fails at is tried once more.
+async fn play_round(rows: &mut [Row], size: Size, round: &str) {
+    let mut scenes = Vec::new();
+    for row in rows.iter_mut().filter(|row| row.failure.is_none()) {
+        eprintln!("{round}: {} starts", row.contender.name);
+        match in_two_attempts(async || Scene::set(&row.contender, size.connections).await).await {
+            Ok(scene) => scenes.push((row, scene)),
+            Err(problem) => row.failure = Some(format!("{round}: {problem}")),
+        }
+    }
+    let scenes_count = scenes.len();
+    for (place, kind) in KINDS.into_iter().enumerate() {
+        eprintln!("{round}: load {} of {}", place + 1, KINDS.len());
+        for _ in 0..turns(size) {
+            scenes.rotate_left(1.min(scenes_count)); // nobody always follows the same other
+            for (row, scene) in scenes.iter_mut().filter(|(row, _)| row.failure.is_none()) {
+                match play_turn(scene, kind).await {
+                    Ok(load) => row.loads[place].push(load),
+                    Err(problem) => row.failure = Some(format!("{round}: {problem}")),
+                }
+            }
+        }
+    }
+    for (row, scene) in scenes {
+        row.faults.push(scene.faults());
+    }
+}
+
+async fn play_turn(scene: &mut Scene, kind: Kind) -> Outcome<Load> {
+    let problem = match scene.play(kind).await {
+        Ok(load) => return Ok(load),
+        Err(problem) => problem,
+    };
+    eprintln!("it failed and is tried once more: {problem}");
+    scene.set_anew().await?;
+    scene.play(kind).await
 }
 
 /// What comes of an attempt, or of a second one: who fails twice is left out, and the others still compare.

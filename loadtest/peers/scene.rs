@@ -1,6 +1,6 @@
-//! One contender under load: rooms of ten, rooms of a hundred, a flood; and idle, on the scales.
+//! One contender under load, a turn at a time: rooms of ten, rooms of a hundred, a flood; and idle, on the scales.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     Outcome,
@@ -17,7 +17,23 @@ pub(crate) struct Size {
     pub(crate) seconds: f64,
 }
 
-/// What one load cost.
+/// What a load is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// Everybody in turn sends to a room of this size, so often in a second for each connection.
+    Paced { room_size: usize, messages: f64 },
+    /// Some in each room send as fast as they hear themselves.
+    Flood { room_size: usize },
+}
+
+/// The loads in the order of the table: ten thousand deliveries a second for a thousand connections, fifty thousand, and as many as go.
+pub(crate) const KINDS: [Kind; 3] = [
+    Kind::Paced { room_size: ROOM_SIZES[0], messages: 1.0 },
+    Kind::Paced { room_size: ROOM_SIZES[1], messages: 0.5 },
+    Kind::Flood { room_size: ROOM_SIZES[1] },
+];
+
+/// What one turn of a load cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     /// Microseconds of the server's processor time per delivery.
@@ -30,20 +46,21 @@ pub(crate) struct Load {
     pub(crate) p99_us: u64,
 }
 
-/// One run of a contender.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Measured {
-    pub(crate) tens: Load,
-    pub(crate) hundreds: Load,
-    pub(crate) flood: Load,
+/// What should never be: counts over a round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Faults {
     pub(crate) lost: u64,
     pub(crate) disordered: u64,
     pub(crate) leaked: u64,
+    /// Connections that the server closed.
     pub(crate) closed: usize,
 }
 
-/// Load that is not measured yet: caches and queues fill.
-const WARM_SECONDS: f64 = 0.5;
+/// The contenders take turns of this length: what else happens on the machine in these seconds happens to all of them.
+const TURN_SECONDS: f64 = 0.5;
+
+/// Load that is not measured yet at the beginning of a turn: caches and queues fill.
+const WARM_SECONDS: f64 = 0.2;
 
 /// Members of a room of a hundred that flood it.
 const FLOODERS_PER_ROOM: usize = 4;
@@ -51,64 +68,74 @@ const FLOODERS_PER_ROOM: usize = 4;
 /// Between the last join and a look at the memory.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// All loads, one after the other, on one start of the server.
-pub(crate) async fn play(contender: &Contender, size: Size) -> Outcome<Measured> {
+/// So many turns make the seconds that are to be measured.
+pub(crate) fn turns(size: Size) -> usize {
+    (size.seconds / TURN_SECONDS).ceil().max(1.0) as usize
+}
+
+/// A contender that runs, and its crowd.
+pub(crate) struct Scene {
+    contender: Contender,
+    connections: usize,
+    process: Process,
+    crowd: Crowd,
+    faults: Faults,
+}
+
+impl Scene {
+    pub(crate) async fn set(contender: &Contender, connections: usize) -> Outcome<Self> {
+        let (process, crowd) = start(contender, connections).await?;
+        Ok(Self { contender: contender.clone(), connections, process, crowd, faults: Faults::default() })
+    }
+
+    /// Goes on with a fresh process and a fresh crowd.
+    pub(crate) async fn set_anew(&mut self) -> Outcome<()> {
+        (self.process, self.crowd) = start(&self.contender, self.connections).await?;
+        Ok(())
+    }
+
+    /// One turn of a load.
+    pub(crate) async fn play(&mut self, kind: Kind) -> Outcome<Load> {
+        let (crowd, process) = (&self.crowd, &self.process);
+        let load = match kind {
+            Kind::Paced { room_size, messages } => {
+                let rate = crowd.len() as f64 * messages;
+                crowd.begin(room_size);
+                crowd.pace(rate, WARM_SECONDS).await;
+                let watch = Watch::start(process, crowd)?;
+                crowd.pace(rate, TURN_SECONDS).await;
+                watch.stop(process, crowd)?
+            }
+            Kind::Flood { room_size } => {
+                crowd.begin(room_size);
+                crowd.flood(FLOODERS_PER_ROOM);
+                tokio::time::sleep(Duration::from_secs_f64(WARM_SECONDS)).await;
+                let watch = Watch::start(process, crowd)?;
+                tokio::time::sleep(Duration::from_secs_f64(TURN_SECONDS)).await;
+                watch.stop(process, crowd)?
+            }
+        };
+        self.faults.lost += crowd.stop().await;
+        self.faults.disordered += crowd.counts().disordered;
+        self.faults.leaked += crowd.counts().leaked;
+        Ok(load)
+    }
+
+    pub(crate) fn faults(&self) -> Faults {
+        Faults { closed: self.crowd.closed(), ..self.faults }
+    }
+}
+
+/// Starts the server and lets everybody into the rooms.
+async fn start(contender: &Contender, connections: usize) -> Outcome<(Process, Crowd)> {
     let process = Process::start(contender).await?;
-    let crowd = Crowd::connect(contender.speech, process.address, size.connections, &ROOM_SIZES).await?;
-    let mut faults = [0; 3];
-    let [ten, hundred] = ROOM_SIZES;
-    // Ten thousand deliveries a second for a thousand connections, then fifty thousand.
-    let tens = paced(&process, &crowd, ten, size.connections as f64, size.seconds, &mut faults).await?;
-    let hundreds = paced(&process, &crowd, hundred, size.connections as f64 / 2.0, size.seconds, &mut faults).await?;
-    let flood = flood(&process, &crowd, hundred, size.seconds, &mut faults).await?;
-    let [lost, disordered, leaked] = faults;
-    Ok(Measured { tens, hundreds, flood, lost, disordered, leaked, closed: crowd.closed() })
-}
-
-async fn paced(
-    process: &Process,
-    crowd: &Crowd,
-    room_size: usize,
-    rate: f64,
-    seconds: f64,
-    faults: &mut [u64; 3],
-) -> Outcome<Load> {
-    crowd.begin(room_size);
-    crowd.pace(rate, WARM_SECONDS).await;
-    crowd.forget_latencies();
-    let watch = Watch::start(process, crowd)?;
-    crowd.pace(rate, seconds).await;
-    let load = watch.stop(process, crowd, seconds)?;
-    conclude(crowd, faults).await;
-    Ok(load)
-}
-
-async fn flood(
-    process: &Process,
-    crowd: &Crowd,
-    room_size: usize,
-    seconds: f64,
-    faults: &mut [u64; 3],
-) -> Outcome<Load> {
-    crowd.begin(room_size);
-    crowd.flood(FLOODERS_PER_ROOM);
-    tokio::time::sleep(Duration::from_secs_f64(WARM_SECONDS)).await;
-    crowd.forget_latencies();
-    let watch = Watch::start(process, crowd)?;
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-    let load = watch.stop(process, crowd, seconds)?;
-    conclude(crowd, faults).await;
-    Ok(load)
-}
-
-async fn conclude(crowd: &Crowd, [lost, disordered, leaked]: &mut [u64; 3]) {
-    *lost += crowd.stop().await;
-    *disordered += crowd.counts().disordered;
-    *leaked += crowd.counts().leaked;
+    let crowd = Crowd::connect(contender.speech, process.address, connections, &ROOM_SIZES).await?;
+    Ok((process, crowd))
 }
 
 /// Figures at the beginning of a measurement.
 struct Watch {
+    since: Instant,
     server: Duration,
     crowd: Duration,
     received: u64,
@@ -117,26 +144,28 @@ struct Watch {
 
 impl Watch {
     fn start(process: &Process, crowd: &Crowd) -> Outcome<Self> {
+        crowd.forget_latencies();
         let counts = crowd.counts();
         let (server, generator) = (process.cpu()?, cpu_of(std::process::id())?);
-        Ok(Self { server, crowd: generator, received: counts.received, bytes: counts.bytes })
+        Ok(Self { since: Instant::now(), server, crowd: generator, received: counts.received, bytes: counts.bytes })
     }
 
-    fn stop(self, process: &Process, crowd: &Crowd, seconds: f64) -> Outcome<Load> {
+    fn stop(self, process: &Process, crowd: &Crowd) -> Outcome<Load> {
         let counts = crowd.counts();
-        let (server, generator) =
-            (process.cpu()?.saturating_sub(self.server), cpu_of(std::process::id())?.saturating_sub(self.crowd));
+        let server = process.cpu()?.saturating_sub(self.server);
+        let generator = cpu_of(std::process::id())?.saturating_sub(self.crowd);
         let received = (counts.received - self.received) as f64;
         if received == 0.0 {
             return Err("nothing was delivered".into());
         }
+        let latency = |quantile| crowd.latencies().value_at_quantile(quantile);
         Ok(Load {
             server_us: server.as_secs_f64() * 1e6 / received,
             crowd_us: generator.as_secs_f64() * 1e6 / received,
-            per_second: received / seconds,
+            per_second: received / self.since.elapsed().as_secs_f64(),
             bytes: (counts.bytes - self.bytes) as f64 / received,
-            p50_us: crowd.latency_us(0.5),
-            p99_us: crowd.latency_us(0.99),
+            p50_us: latency(0.5),
+            p99_us: latency(0.99),
         })
     }
 }

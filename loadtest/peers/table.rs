@@ -1,18 +1,20 @@
-//! The result in a table: medians over the rounds, and the median of the ratios to the floor of the same round.
+//! The result in a table: medians over the turns, and the median of the ratios to the floor in the same turn.
 
 use std::fmt::Write as _;
 
 use crate::{
     contender::{Contender, FLOOR},
-    scene::{Load, Measured},
+    scene::{Faults, KINDS, Kind, Load},
 };
 
 /// A contender and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) contender: Contender,
+    /// One per turn of each of [`KINDS`], unless it failed.
+    pub(crate) loads: [Vec<Load>; KINDS.len()],
     /// One per round, unless it failed.
-    pub(crate) measured: Vec<Measured>,
+    pub(crate) faults: Vec<Faults>,
     /// Of memory, per idle connection.
     pub(crate) bytes: Option<f64>,
     /// Why no more was measured.
@@ -20,57 +22,54 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Whether anything is known of it.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.loads.iter().all(|turns| !turns.is_empty())
+    }
+
     /// Of a contender that did not run yet.
     pub(crate) fn of(contender: Contender) -> Self {
-        Self { contender, measured: Vec::new(), bytes: None, failure: None }
+        Self { contender, loads: Default::default(), faults: Vec::new(), bytes: None, failure: None }
     }
 }
-
-/// A column of loads.
-type Pick = fn(&Measured) -> &Load;
 
 /// The table, and beneath it why something is missing. Medians are of the rounds that a contender came through.
 pub(crate) fn text(rows: &[Row]) -> String {
     let mut out = String::from(
         "| server | | rooms of 10: µs CPU per delivery | × floor | p50 / p99 µs | rooms of 100 | × floor | p50 / p99 µs | flood | × floor | million/s | KiB per connection | lost | out of order | bytes |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let floor = rows
-        .iter()
-        .find(|row| row.contender.name == FLOOR)
-        .map(|row| &row.measured[..])
-        .filter(|floor| !floor.is_empty());
-    for Row { contender, measured, bytes, .. } in rows.iter().filter(|row| !row.measured.is_empty()) {
+    let floor = rows.iter().find(|row| row.contender.name == FLOOR).map(|row| &row.loads);
+    for Row { contender, loads, faults, bytes, .. } in rows.iter().filter(|row| row.is_measured()) {
         let _ = write!(out, "| {} | {} ", contender.name, contender.what); // a String takes everything
-        let picks: [Pick; 3] = [|m| &m.tens, |m| &m.hundreds, |m| &m.flood];
-        for (index, pick) in picks.into_iter().enumerate() {
-            let cost = |m: &Measured| pick(m).server_us;
-            let ratio = floor.map_or_else(String::new, |floor| {
-                format!("{:.2}", median(measured.iter().zip(floor).map(|(own, floor)| cost(own) / cost(floor))))
-            });
-            let _ = write!(out, "| {:.2} | {ratio} ", median(measured.iter().map(cost)));
-            if index < 2 {
-                let p50 = median(measured.iter().map(|m| pick(m).p50_us as f64));
-                let p99 = median(measured.iter().map(|m| pick(m).p99_us as f64));
+        for (index, (kind, turns)) in KINDS.iter().zip(loads).enumerate() {
+            let ratios = floor.into_iter().flat_map(|floor| turns.iter().zip(&floor[index]));
+            let ratio = median(ratios.map(|(own, floor)| own.server_us / floor.server_us));
+            let ratio = if ratio.is_nan() { String::new() } else { format!("{ratio:.2}") };
+            let _ = write!(out, "| {:.2} | {ratio} ", median(turns.iter().map(|turn| turn.server_us)));
+            if let Kind::Paced { .. } = kind {
+                let p50 = median(turns.iter().map(|turn| turn.p50_us as f64));
+                let p99 = median(turns.iter().map(|turn| turn.p99_us as f64));
                 let _ = write!(out, "| {p50:.0} / {p99:.0} ");
             }
         }
-        let speed = median(measured.iter().map(|m| m.flood.per_second / 1e6));
+        let [tens, .., flood] = loads;
+        let speed = median(flood.iter().map(|turn| turn.per_second / 1e6));
         let kibibytes = bytes.map_or_else(String::new, |bytes| format!("{:.1}", bytes / 1024.0));
-        let lost: u64 = measured.iter().map(|m| m.lost).sum();
-        let disordered: u64 = measured.iter().map(|m| m.disordered + m.leaked).sum();
-        let size = median(measured.iter().map(|m| m.tens.bytes));
+        let lost: u64 = faults.iter().map(|faults| faults.lost).sum();
+        let disordered: u64 = faults.iter().map(|faults| faults.disordered + faults.leaked).sum();
+        let size = median(tens.iter().map(|turn| turn.bytes));
         let _ = writeln!(out, "| {speed:.2} | {kibibytes} | {lost} | {disordered} | {size:.0} |");
     }
-    let crowd = rows.iter().flat_map(|row| row.measured.iter().map(|m| m.tens.crowd_us));
-    let closed: usize = rows.iter().flat_map(|row| row.measured.iter().map(|m| m.closed)).sum();
+    let crowd = rows.iter().flat_map(|row| row.loads[0].iter().map(|turn| turn.crowd_us));
+    let closed: usize = rows.iter().flat_map(|row| row.faults.iter().map(|faults| faults.closed)).sum();
     let _ = writeln!(
         out,
         "\nThe crowd itself: {:.1} µs per delivery in rooms of 10. Connections closed by servers: {closed}.",
         median(crowd)
     );
-    for Row { contender, measured, failure, .. } in rows {
+    for row @ Row { contender, failure, .. } in rows {
         if let Some(why) = failure {
-            let what = if measured.is_empty() { "Not measured" } else { "Not measured to the end" };
+            let what = if !row.is_measured() { "Not measured" } else { "Not measured to the end" };
             let _ = writeln!(out, "{what}: {}, which failed twice ({why}).", contender.name);
         }
     }
