@@ -1,6 +1,6 @@
 //! What waits for one client to take: packets in the order told, bounded in number and in bytes. Knows no sockets.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
 use chatwright_protocol::engine_io::payload::SEPARATOR;
@@ -10,8 +10,14 @@ use super::packet::Packet;
 /// What a packet costs beside its bytes: its place in the queue.
 const PACKET_OVERHEAD: usize = size_of::<Packet>();
 
+/// Frames of one write: the system takes at most 1,024, and more than some dozens gain nothing.
+pub(super) const FRAMES_PER_WRITE_MAX: usize = 64;
+
 /// An empty queue that once was long gives its memory back above this many places.
-const PLACES_KEPT_MAX: usize = 16;
+const PLACES_KEPT_MAX: usize = 4;
+
+/// Places that a queue gets at once when those are full: who has so many waiting will mostly have many more.
+const PLACES_OF_MANY: usize = FRAMES_PER_WRITE_MAX;
 
 /// The bounds.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +69,11 @@ impl Outbox {
         if self.packets == 1 {
             self.first = Some(packet);
         } else {
-            self.rest.get_or_insert_default().push_back(packet);
+            let rest = self.rest.get_or_insert_default();
+            if rest.len() == rest.capacity() && rest.len() >= PLACES_KEPT_MAX {
+                rest.reserve(PLACES_OF_MANY);
+            }
+            rest.push_back(packet);
         }
     }
 
@@ -80,21 +90,20 @@ impl Outbox {
         self.bytes
     }
 
-    /// What to write next: one frame where it stands, several side by side in `room`. To copy them costs less than what the system takes
-    /// for each piece of a list.
-    pub(super) fn next_write<'a>(&'a self, room: &'a mut [u8]) -> &'a [u8] {
-        let Some(first) = &self.first else { return &[] };
-        let first = &first.frame()[self.written..];
-        if self.packets == 1 || first.len() >= room.len() {
-            return first;
+    /// What is to be written, if it is one frame.
+    pub(super) fn only(&self) -> Option<&[u8]> {
+        self.first.as_ref().filter(|_| self.packets == 1).map(|first| &first.frame()[self.written..])
+    }
+
+    /// The frames to write next; returns how many.
+    pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; FRAMES_PER_WRITE_MAX]) -> usize {
+        let Some(first) = &self.first else { return 0 };
+        slices[0] = IoSlice::new(&first.frame()[self.written..]);
+        let Some(rest) = &self.rest else { return 1 };
+        for (slice, packet) in slices[1..].iter_mut().zip(rest.iter()) {
+            *slice = IoSlice::new(packet.frame());
         }
-        let mut used = 0;
-        for frame in std::iter::once(first).chain(self.packets().skip(1).map(Packet::frame)) {
-            let Some(place) = room.get_mut(used..used + frame.len()) else { break };
-            place.copy_from_slice(frame);
-            used += frame.len();
-        }
-        &room[..used]
+        self.packets.min(FRAMES_PER_WRITE_MAX)
     }
 
     /// So many bytes of the frames are written.
@@ -167,13 +176,12 @@ mod tests {
     fn written(mut outbox: Outbox, bytes_max: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while !outbox.is_empty() {
-            let mut room = [0; 20];
-            let next = outbox.next_write(&mut room);
-            assert!(!next.is_empty(), "nothing is written, though something waits");
-            let bytes = &next[..next.len().min(bytes_max)];
-            all.extend_from_slice(bytes);
-            let bytes = bytes.len();
-            outbox.wrote(bytes);
+            let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE_MAX];
+            let count = outbox.fill(&mut slices);
+            let bytes: Vec<u8> =
+                slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(bytes_max).collect();
+            outbox.wrote(bytes.len());
+            all.extend(bytes);
         }
         assert_eq!(outbox.bytes(), 0);
         all

@@ -1,15 +1,12 @@
 //! The writing end of a session: what waits, and what takes it: a poll, a WebSocket, or nobody any more.
 
-use std::{
-    cell::RefCell,
-    io::{self, IoSlice},
-};
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
-    outbox::{Bounds, Outbox},
+    outbox::{Bounds, FRAMES_PER_WRITE_MAX, Outbox},
     packet::Packet,
 };
 use crate::{
@@ -301,21 +298,18 @@ impl Outgoing {
     }
 }
 
-/// Bytes of small frames that are written at once: some dozens of usual length.
-const ROOM_BYTES: usize = 16 * 1024;
-
-thread_local! {
-    /// Where all sessions of a thread lay frames side by side, one after the other.
-    static ROOM: RefCell<[u8; ROOM_BYTES]> = const { RefCell::new([0; ROOM_BYTES]) };
-}
-
 /// Writes until nothing waits, or the stream takes no more.
 pub(super) fn write(outbox: &mut Outbox, stream: &GuardedStream) -> io::Result<()> {
-    ROOM.with_borrow_mut(|room| {
-        while !outbox.is_empty() {
-            let bytes = stream.try_write_vectored(&[IoSlice::new(outbox.next_write(room))])?;
-            outbox.wrote(bytes);
-        }
-        stream.try_flush()
-    })
+    while !outbox.is_empty() {
+        let bytes = match outbox.only() {
+            Some(frame) => stream.try_write_vectored(&[IoSlice::new(frame)])?,
+            None => {
+                let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE_MAX];
+                let count = outbox.fill(&mut slices);
+                stream.try_write_vectored(&slices[..count])?
+            }
+        };
+        outbox.wrote(bytes);
+    }
+    stream.try_flush()
 }
