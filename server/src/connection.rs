@@ -1,11 +1,12 @@
-//! The driver of one connection, and the only `select!` in its life: its commands one after the other, until something ends it.
+//! The driver of one connection, and the only place where it waits for more than one thing: its commands one after the other, until something ends it.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use chatwright_protocol::{
     dialects::{AppPacket, ServerSide},
     vocabulary::{Command, Refusal},
 };
+use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -128,15 +129,12 @@ pub(crate) async fn drive(
     metrics: &Metrics,
     mut inbox: impl Inbox,
 ) -> EndReason {
-    let mut asked_to_end = std::pin::pin!(connection.asked_to_end());
-    let mut expired = std::pin::pin!(expired(connection));
+    let mut ending = pin!(tokio::task::unconstrained(ending(connection)));
     let reason = loop {
         // What comes most is looked at first: a message asks neither clock nor bell.
-        let incoming = tokio::select! {
-            biased;
-            incoming = inbox.next() => incoming,
-            reason = &mut asked_to_end => break reason,
-            () = &mut expired => break EndReason::TokenExpired,
+        let incoming = match select(pin!(next(&mut inbox)), &mut ending).await {
+            Either::Left((incoming, _)) => incoming,
+            Either::Right((reason, _)) => break reason,
         };
         match (connection.ended(), incoming) {
             (Some(reason), _) => break reason,
@@ -147,6 +145,13 @@ pub(crate) async fn drive(
     inbox.parting(reason).await;
     core.disconnect(connection, reason).await;
     reason
+}
+
+/// Returns the next thing that the client says. One that never pauses uses up his turn: then others have theirs, and the
+/// clock is looked at, which counts on no turn.
+async fn next(inbox: &mut impl Inbox) -> Option<Incoming> {
+    tokio::task::consume_budget().await;
+    inbox.next().await
 }
 
 async fn handle(core: &Arc<dyn Core>, connection: &Arc<Connection>, metrics: &Metrics, incoming: Incoming) {
@@ -183,6 +188,14 @@ fn name_of(outcome: &Result<Confirmation, Refusal>) -> &'static str {
     }
 }
 
+/// Returns why the connection ends when that is asked for, or when its proof of identity ends.
+async fn ending(connection: &Connection) -> EndReason {
+    tokio::select! {
+        reason = connection.asked_to_end() => reason,
+        () = expired(connection) => EndReason::TokenExpired,
+    }
+}
+
 /// Returns when the connection's proof of identity ends; never, if it has no end.
 async fn expired(connection: &Connection) {
     let Some(expires_at_ms) = connection.identity().and_then(|identity| identity.expires_at_ms) else {
@@ -194,5 +207,70 @@ async fn expired(connection: &Connection) {
             return;
         }
         tokio::time::sleep(left.min(EXPIRY_LOOK)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chatwright_protocol::vocabulary::UserId;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        auth::Identity,
+        chat::gateway::Services,
+        store::{DeviceId, InstanceId},
+        transport::Sink,
+    };
+
+    /// A client that always has something more to say, and takes everything.
+    struct Endless;
+
+    impl Inbox for Endless {
+        async fn next(&mut self) -> Option<Incoming> {
+            Some(Incoming { request: Request::Packet(AppPacket::Json(Value::Null)), reply: None })
+        }
+
+        fn end_reason(&self) -> EndReason {
+            EndReason::ClientLeft
+        }
+    }
+
+    impl Sink for Endless {
+        fn send(&self, _: &Frame) -> Result<(), CannotTake> {
+            Ok(())
+        }
+
+        fn carrier(&self) -> &'static str {
+            "none"
+        }
+    }
+
+    fn connection(expires_at_ms: Option<u64>) -> Arc<Connection> {
+        let identity = Identity { user: UserId::from("u"), name: String::new(), email: None, expires_at_ms };
+        let (id, instance) = (DeviceId::from("device"), InstanceId::from("here"));
+        Arc::new(Connection::new(id, instance, Some(identity), Arc::new(Endless)))
+    }
+
+    async fn ended(connection: &Arc<Connection>) -> EndReason {
+        let core: Arc<dyn Core> = Services::start(None, None);
+        let metrics = Metrics::new();
+        let driven = drive(&core, connection, &metrics, Endless);
+        timeout(Duration::from_secs(10), driven).await.expect("it ends")
+    }
+
+    #[tokio::test]
+    async fn who_never_pauses_is_ended_when_his_proof_ends() {
+        assert_eq!(ended(&connection(Some(clock::unix_ms() + 50))).await, EndReason::TokenExpired);
+    }
+
+    #[tokio::test]
+    async fn who_never_pauses_is_ended_when_that_is_asked_for() {
+        let connection = connection(None);
+        let asked = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            connection.end(EndReason::ServerStopping);
+        };
+        assert_eq!(tokio::join!(ended(&connection), asked).0, EndReason::ServerStopping);
     }
 }

@@ -33,7 +33,7 @@ struct Standing {
 }
 
 impl Connection {
-    pub(super) fn new(id: DeviceId, instance: InstanceId, identity: Option<Identity>, sink: Arc<dyn Sink>) -> Self {
+    pub(crate) fn new(id: DeviceId, instance: InstanceId, identity: Option<Identity>, sink: Arc<dyn Sink>) -> Self {
         let verified = identity.is_some();
         let standing = Mutex::new(Standing { identity, rooms: BTreeSet::new() });
         Self { id, instance, sink, verified, standing, end: OnceLock::new(), ending: Bell::default() }
