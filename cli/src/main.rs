@@ -20,6 +20,7 @@ mod tokens;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     args::{Cli, Command},
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     if !matches!(cli.command, Command::Serve(_)) {
         logging::start(&cli.global); // a server's configuration says how it logs
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => return exit::fail(&format!("failed to start the async runtime: {error}")),
     };
@@ -50,6 +51,14 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) => exit::fail(&error.to_string()),
     }
+}
+
+/// A server with one core to itself has one thread: what is handed from task to task there costs less.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let is_alone = cores == 1 && matches!(command, Command::Serve(_));
+    let mut builder = if is_alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 async fn dispatch(cli: Cli) -> Result<Outcome, exit::UseError> {

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{SECRET, Served, chatwright, ends_with, fixtures, have_node, text, token};
+use crate::support::{SECRET, Served, chatwright, ends_with, fixtures, have, have_node, text, token};
 
 #[test]
 fn check_passes_the_reference_server_and_leaves_its_reports() {
@@ -31,6 +31,26 @@ fn check_passes_the_reference_server_on_the_ecosystems_engine_too() {
         check.args(["--filter", &format!("{dialect}/**")]);
     }
     ends_with(&check.output().expect("the binary runs"), 0);
+}
+
+/// On one core a server has one thread, and nothing that waits may hold it.
+#[test]
+fn check_passes_the_reference_server_on_one_core() {
+    let one_core = ["-c", "0"];
+    if !have(
+        "taskset",
+        Command::new("taskset").args(one_core).arg("true").status().is_ok_and(|status| status.success()),
+    ) {
+        return;
+    }
+    let output = Command::new("taskset")
+        .args(one_core)
+        .arg(env!("CARGO_BIN_EXE_chatwright"))
+        .args(["check", "--no-report", "--dialect", "conversations,gateway"])
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the binary runs");
+    ends_with(&output, 0);
 }
 
 /// Strictly: what stands in the target file as failing, and nothing else.
