@@ -54,7 +54,9 @@ pub(super) async fn assemble(foundation: &Foundation<'_>, shared: &Shared) -> Re
         identity: config.identity,
         speaker: Speaker::Connection,
         text_field: "message",
-        message_id: || MessageId::from(chance::timed_uuid().to_string()),
+        message_id: || {
+            MessageId::from(&*chance::timed_uuid().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
+        },
         limits: config.limits,
         clocks: config.clocks,
     };

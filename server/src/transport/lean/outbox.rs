@@ -10,14 +10,14 @@ use super::packet::Packet;
 /// What a packet costs beside its bytes: its place in the queue.
 const PACKET_OVERHEAD: usize = size_of::<Packet>();
 
-/// Frames of one write: the system takes at most 1,024, and more than some dozens gain nothing.
-pub(super) const FRAMES_PER_WRITE_MAX: usize = 64;
+/// Frames of one write, of which the system takes at most 1,024: about as many as wait for each member of a large room in a flood.
+pub(super) const FRAMES_PER_WRITE_MAX: usize = 128;
 
 /// An empty queue that once was long gives its memory back above this many places.
 const PLACES_KEPT_MAX: usize = 4;
 
 /// Places that a queue gets at once when those are full: who has so many waiting will mostly have many more.
-const PLACES_OF_MANY: usize = FRAMES_PER_WRITE_MAX;
+const PLACES_OF_MANY: usize = 64;
 
 /// The bounds.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use super::ws::{self, Heard};
 use crate::listener::{ConnectionHandle, GuardedStream};
 
 /// Bytes read at once, into memory that no idle session keeps.
-const CHUNK_BYTES: usize = 4 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 
 thread_local! {
     /// Where all sessions of a thread read into, one after the other.
