@@ -30,6 +30,11 @@ impl Spoken {
         Self { name: None, json: written(frame) }
     }
 
+    /// The same frame with something else in it.
+    pub(super) fn with(&self, json: String) -> Self {
+        Self { name: self.name, json }
+    }
+
     /// The event's name; `None`: it is a frame.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {

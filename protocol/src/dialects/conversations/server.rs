@@ -6,8 +6,12 @@ use serde_json::{Map, Value};
 use super::wire::{AuthenticatedJson, FrameJson, HistoryJson, MessageJson, SendJson, TypingJson};
 use crate::{
     dialects::{AppPacket, Spoken},
-    vocabulary::{Audience, Command, Event, MessageId, Refusal, RoomId, UserId},
+    vocabulary::{Audience, Command, Event, Message, MessageId, Refusal, RoomId, UserId},
 };
+
+/// The types of the frames that tell of a message.
+const NEW_MESSAGE: &str = "new_message";
+const MESSAGE_SENT: &str = "message_sent";
 
 /// Positions that one `resume` may name; a user has fewer conversations that still matter to him.
 const RESUMED_MAX: usize = 1000;
@@ -47,16 +51,24 @@ pub fn decode_text(frame: &str) -> Option<Command> {
     // To serde an array of the fields' values would do as well.
     let json: SendJson<'_> =
         frame.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(frame).ok()).flatten()?;
-    let recipients = json.recipient_ids.into_iter().map(|user| user.0).collect();
-    (json.kind == "send_message").then(|| Command::send(Audience::Users(recipients), json.content))
+    (json.kind == "send_message").then(|| Command::send(Audience::Users(json.recipient_ids.0), json.content))
+}
+
+/// The frames that tell of a message: its sender reads that it was sent, all participants read the message. They are the same as
+/// [`encode`] makes of [`Event::Sent`] and [`Event::Message`], and the message is written once.
+#[must_use]
+pub fn encode_message(message: &Message) -> (Spoken, Spoken) {
+    let told = frame(NEW_MESSAGE, &MessageJson::from(message));
+    let sent = told.with(told.json().replacen(NEW_MESSAGE, MESSAGE_SENT, 1)); // the type stands in front
+    (sent, told)
 }
 
 /// The frame that a client reads for this event.
 #[must_use]
 pub fn encode(event: &Event) -> Option<Spoken> {
     Some(match event {
-        Event::Message(message) => frame("new_message", &MessageJson::from(message)),
-        Event::Sent(message) => frame("message_sent", &MessageJson::from(message)),
+        Event::Message(message) => frame(NEW_MESSAGE, &MessageJson::from(message)),
+        Event::Sent(message) => frame(MESSAGE_SENT, &MessageJson::from(message)),
         Event::History { room, messages } => {
             let messages = messages.iter().map(MessageJson::from).collect();
             frame("history", &HistoryJson { conversation_id: room.to_string(), messages })
@@ -159,4 +171,29 @@ fn conversation(frame: &Map<String, Value>) -> Result<RoomId, Refusal> {
 
 fn text<'a>(frame: &'a Map<String, Value>, field: &'static str) -> Result<&'a str, Refusal> {
     frame.get(field).and_then(Value::as_str).ok_or(Refusal::Invalid { field, problem: "must be a string" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::{Member, MessageKind};
+
+    #[test]
+    fn a_message_written_once_reads_as_both_of_its_events() {
+        let message = Message {
+            id: MessageId::from("new_message"),
+            room: RoomId::from("\"type\":\"new_message\""),
+            sender: Member::nameless(UserId::from("alice")),
+            text: "new_message".to_owned(),
+            kind: MessageKind::Text,
+            sent_at_ms: 1,
+            sequence: 2,
+            receiver: None,
+            attachment: None,
+            read_at_ms: None,
+        };
+        let (sent, told) = encode_message(&message);
+        assert_eq!(Some(sent), encode(&Event::Sent(message.clone())));
+        assert_eq!(Some(told), encode(&Event::Message(message)));
+    }
 }

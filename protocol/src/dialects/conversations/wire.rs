@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{Error, Visitor},
+    de::{Error, SeqAccess, Visitor},
 };
 
 use crate::{
@@ -29,13 +29,42 @@ pub(super) struct FrameJson<'a, T> {
 pub(super) struct SendJson<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Cow<'a, str>,
-    pub(super) recipient_ids: Vec<UserJson>,
+    pub(super) recipient_ids: UsersJson,
     pub(super) content: String,
+}
+
+/// Room for so many ids at first: a list that grows from nothing is copied thrice before it is as long.
+const USUAL_USERS: usize = 16;
+
+/// Users' ids.
+#[derive(Debug)]
+pub(super) struct UsersJson(pub(super) Vec<UserId>);
+
+impl<'de> Deserialize<'de> for UsersJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ids;
+        impl<'de> Visitor<'de> for Ids {
+            type Value = UsersJson;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of users' ids")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut ids: A) -> Result<UsersJson, A::Error> {
+                let mut users = Vec::with_capacity(USUAL_USERS);
+                while let Some(UserJson(user)) = ids.next_element()? {
+                    users.push(user);
+                }
+                Ok(UsersJson(users))
+            }
+        }
+        deserializer.deserialize_seq(Ids)
+    }
 }
 
 /// A user's id, made of the frame's text without a copy in between.
 #[derive(Debug)]
-pub(super) struct UserJson(pub(super) UserId);
+struct UserJson(UserId);
 
 impl<'de> Deserialize<'de> for UserJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

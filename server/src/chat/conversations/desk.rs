@@ -10,7 +10,7 @@ use chatwright_protocol::{
     vocabulary::{Event, Message, RoomId, UserId},
 };
 
-use super::line::{Line, Next};
+use super::line::{Line, Next, Told};
 use crate::{
     chat::{Connection, connection::Hearer},
     metrics::Metrics,
@@ -102,22 +102,18 @@ impl Desk {
     }
 
     /// Takes a stored message: told to all connections of all participants here, in its turn.
-    pub(super) fn offer(&self, message: Message, participants: &[UserId]) -> Next {
+    pub(super) fn offer(&self, conversation: &RoomId, message: Told, participants: &[UserId]) -> Next {
         let mut state = self.state();
-        state.follow_at(&message, participants);
-        let Some(line) = state.lines.get_mut(&message.room) else { return Next::Settled };
-        let (due, next) = line.offer(message);
-        self.tell_all(line, due);
-        next
+        let Some(line) = state.line_at(conversation, message.sequence, participants) else { return Next::Settled };
+        line.offer(message, |hearers, message| self.tell_all(hearers, message))
     }
 
     /// Takes what the store has of a conversation above what was told.
     pub(super) fn heal(&self, conversation: &RoomId, messages: Vec<Message>) -> Next {
         let mut state = self.state();
         let Some(line) = state.lines.get_mut(conversation) else { return Next::Settled };
-        let (due, next) = line.heal(messages);
-        self.tell_all(line, due);
-        next
+        let messages = messages.into_iter().filter_map(Told::of).collect();
+        line.heal(messages, |hearers, message| self.tell_all(hearers, message))
     }
 
     /// Starts the healing of a conversation; `false` if somebody is at it already or nobody here takes part.
@@ -158,13 +154,10 @@ impl Desk {
         self.state().here.keys().cloned().collect()
     }
 
-    fn tell_all(&self, line: &Line, messages: Vec<Message>) {
-        for message in messages {
-            let Some(frame) = Frame::of(&conversations::DIALECT, &Event::Message(message)) else { continue };
-            line.hearers().iter().for_each(Hearer::touch);
-            line.hearers().iter().for_each(|hearer| hearer.tell(&frame));
-            self.metrics.message_sent(line.hearers().len());
-        }
+    fn tell_all(&self, hearers: &[Hearer], message: &Told) {
+        hearers.iter().for_each(Hearer::touch);
+        hearers.iter().for_each(|hearer| hearer.tell(&message.frame));
+        self.metrics.message_sent(hearers.len());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -188,19 +181,24 @@ impl State {
         }
     }
 
-    /// Sees to it that a message finds the line of its conversation, if anybody here takes part.
-    fn follow_at(&mut self, message: &Message, participants: &[UserId]) {
-        if self.lines.get(&message.room).is_some_and(|line| line.followed_at == self.arrivals) {
-            return; // nobody has come since
+    /// The line of a message's conversation, if anybody here takes part.
+    fn line_at(&mut self, conversation: &RoomId, sequence: u64, participants: &[UserId]) -> Option<&mut Line> {
+        if self.lines.get(conversation).is_none_or(|line| line.followed_at != self.arrivals) {
+            self.follow_at(conversation, sequence, participants); // somebody has come since
         }
+        self.lines.get_mut(conversation)
+    }
+
+    /// Sees to it that a message finds the line of its conversation.
+    fn follow_at(&mut self, conversation: &RoomId, sequence: u64, participants: &[UserId]) {
         let known: Vec<&Here> = participants.iter().filter_map(|user| self.here.get(user)).collect();
         if known.is_empty() {
             return;
         }
         // A conversation that nobody here knew is younger than their connections, so all of it is new to them; unless somebody's
         // conversations could not all be known: then only this message is.
-        let told = if known.iter().any(|here| here.complete) { 0 } else { message.sequence.saturating_sub(1) };
-        self.follow(&message.room, participants, told);
+        let told = if known.iter().any(|here| here.complete) { 0 } else { sequence.saturating_sub(1) };
+        self.follow(conversation, participants, told);
     }
 
     /// The line of a conversation; a new one begins behind `told`.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use chatwright_protocol::vocabulary::RoomId;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Hub, desk::Desk, line::Next};
+use super::{
+    Hub,
+    desk::Desk,
+    line::{Next, Told},
+};
 use crate::{
     bus::{Deliveries, Delivery, Notice, NoticeBody},
     clock,
@@ -58,8 +62,10 @@ impl Hub {
         let Notice { room, audience, body, .. } = notice;
         match body {
             NoticeBody::Message(stored) => {
-                let next = self.desk.offer(stored.message, &audience);
-                self.follow_up(&room, next);
+                if let Some(message) = Told::of(stored.message) {
+                    let next = self.desk.offer(&room, message, &audience);
+                    self.follow_up(&room, next);
+                }
             }
             NoticeBody::Typing { member, active } => self.hear_typing(&room, &audience, member, active),
             NoticeBody::Joined(_) | NoticeBody::Left(_) | NoticeBody::Said { .. } | NoticeBody::Moved { .. } => {

@@ -2,15 +2,22 @@
 
 use std::sync::Arc;
 
-use chatwright_protocol::vocabulary::{Event, Message, Refusal, RoomId, UserId};
+use chatwright_protocol::{
+    dialects::conversations::server::encode_message,
+    vocabulary::{Message, Refusal, RoomId, UserId},
+};
 
-use super::{Hub, away, check_id, cuid, line::Next};
+use super::{
+    Hub, away, check_id, cuid,
+    line::{Next, Told},
+};
 use crate::{
     bus::NoticeBody,
     chance,
     chat::{Confirmation, Connection},
     clock,
     store::{Attempt, StoreError, Stored, conversations::Letter},
+    transport::Frame,
 };
 
 impl Hub {
@@ -37,8 +44,10 @@ impl Hub {
         if self.ports.events.is_some() {
             self.posted.notify_one();
         }
-        self.tell(connection, &Event::Sent(message.clone()));
-        let next = self.desk.offer(message.clone(), &letter.participants);
+        let (sent, told) = encode_message(&message);
+        connection.tell(&Frame::from(sent));
+        let told = Told { sequence: message.sequence, frame: Frame::from(told) };
+        let next = self.desk.offer(&message.room, told, &letter.participants);
         self.follow_up(&message.room, next);
         let notice = || NoticeBody::Message(Stored { generation: 0, message: message.clone() });
         self.publish(&message.room, &letter.participants, notice).await;
@@ -69,8 +78,10 @@ impl Hub {
             check_id(recipient.as_str(), "recipientIds", self.rules.limits.id_characters_max)?;
         }
         let mut participants = recipients;
-        participants.sort_unstable(); // mostly they are sorted, which is seen at once as long as the sender stands apart
-        participants.dedup();
+        if !participants.is_sorted_by(|one, next| one < next) {
+            participants.sort_unstable();
+            participants.dedup();
+        }
         if let Err(place) = participants.binary_search(sender) {
             participants.insert(place, sender.clone());
         }

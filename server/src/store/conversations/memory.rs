@@ -48,10 +48,37 @@ struct State {
 struct Conversation {
     participants: Vec<UserId>,
     sequence: u64,
-    messages: VecDeque<Message>,
+    messages: VecDeque<Kept>,
     last_message_at_ms: u64,
     last_read_at_ms: HashMap<UserId, u64>,
     tick: u64,
+}
+
+/// What is kept of a message: the rest is the same for all of a conversation, and there may be a great many.
+#[derive(Debug)]
+struct Kept {
+    id: MessageId,
+    sender: UserId,
+    text: Box<str>,
+    sent_at_ms: u64,
+    sequence: u64,
+}
+
+impl Kept {
+    fn message(&self, conversation: &RoomId) -> Message {
+        Message {
+            id: self.id.clone(),
+            room: conversation.clone(),
+            sender: Member::nameless(self.sender.clone()),
+            text: self.text.to_string(),
+            kind: MessageKind::Text,
+            sent_at_ms: self.sent_at_ms,
+            sequence: self.sequence,
+            receiver: None,
+            attachment: None,
+            read_at_ms: None,
+        }
+    }
 }
 
 impl MemoryConversations {
@@ -75,22 +102,18 @@ impl State {
         if attempt == Attempt::Again
             && let Some(there) = conversation.messages.iter().rev().find(|message| message.id == letter.id)
         {
-            return there.clone();
+            return there.message(&id);
         }
         conversation.sequence += 1;
-        let message = Message {
+        let kept = Kept {
             id: letter.id.clone(),
-            room: id,
-            sender: Member::nameless(letter.sender.clone()),
-            text: letter.text.clone(),
-            kind: MessageKind::Text,
+            sender: letter.sender.clone(),
+            text: letter.text.as_str().into(),
             sent_at_ms: letter.sent_at_ms,
             sequence: conversation.sequence,
-            receiver: None,
-            attachment: None,
-            read_at_ms: None,
         };
-        conversation.messages.push_back(message.clone());
+        let message = kept.message(&id);
+        conversation.messages.push_back(kept);
         if conversation.messages.len() > MESSAGES_MAX {
             conversation.messages.pop_front();
         }
@@ -168,10 +191,11 @@ impl State {
 
 /// The users in one run of bytes, which is looked up in one place of memory. Each behind its length, as ids may hold any characters.
 fn key_of(participants: &[UserId]) -> Vec<u8> {
-    let bytes = participants.iter().map(|user| size_of::<usize>() + user.as_str().len()).sum();
+    let bytes = participants.iter().map(|user| size_of::<u32>() + user.as_str().len()).sum();
     let mut key = Vec::with_capacity(bytes);
     for user in participants {
-        key.extend_from_slice(&user.as_str().len().to_ne_bytes());
+        let length = u32::try_from(user.as_str().len()).expect("an id is bounded by the size of a frame");
+        key.extend_from_slice(&length.to_ne_bytes());
         key.extend_from_slice(user.as_str().as_bytes());
     }
     key
@@ -188,17 +212,17 @@ impl Conversation {
         }
     }
 
-    fn page(&self, page: &Page, limit: usize) -> Vec<Message> {
+    fn page(&self, id: &RoomId, page: &Page, limit: usize) -> Vec<Message> {
         let (from, to) = match page {
             Page::Newest => (0, self.messages.len()),
-            Page::Before(id) => (0, self.index_of(id).unwrap_or(0)),
+            Page::Before(message) => (0, self.index_of(message).unwrap_or(0)),
             Page::Above(sequence) => {
                 let from = self.messages.partition_point(|message| message.sequence <= *sequence);
-                return self.messages.iter().skip(from).take(limit).cloned().collect();
+                return self.messages.iter().skip(from).take(limit).map(|kept| kept.message(id)).collect();
             }
         };
         let from = to.saturating_sub(limit).max(from);
-        self.messages.range(from..to).cloned().collect()
+        self.messages.range(from..to).map(|kept| kept.message(id)).collect()
     }
 
     fn index_of(&self, id: &MessageId) -> Option<usize> {
@@ -217,7 +241,7 @@ impl ConversationStore for MemoryConversations {
     }
 
     fn messages<'a>(&'a self, conversation: &'a RoomId, page: &'a Page, limit: usize) -> StoreFuture<'a, Vec<Message>> {
-        let messages = self.state().conversations.get(conversation).map(|found| found.page(page, limit));
+        let messages = self.state().conversations.get(conversation).map(|found| found.page(conversation, page, limit));
         Box::pin(ready(Ok(messages.unwrap_or_default())))
     }
 
