@@ -1,4 +1,4 @@
-//! The driver of one connection, and the only place where it waits for more than one thing: its commands one after the other, until something ends it.
+//! The driver of one connection: its commands one after the other, until something ends it.
 
 use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 

@@ -6,13 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
+use chatwright_protocol::vocabulary::{Member, RoomId, UserId};
+
 use crate::{
     auth::Identity,
     bell::Bell,
     store::{Device, DeviceId, InstanceId, Position},
     transport::{CannotTake, EndReason, Frame, Sink},
 };
-use chatwright_protocol::vocabulary::{Member, RoomId, UserId};
 
 /// One connection. Shared by its driver, the rooms it listens to and the registry of the instance.
 pub struct Connection {

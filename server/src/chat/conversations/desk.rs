@@ -110,9 +110,9 @@ impl Desk {
 
     /// Takes what the store has of a conversation above what was told.
     pub(super) fn heal(&self, conversation: &RoomId, messages: Vec<Message>) -> Next {
+        let messages = messages.into_iter().filter_map(Told::of).collect();
         let mut state = self.state();
         let Some(line) = state.lines.get_mut(conversation) else { return Next::Settled };
-        let messages = messages.into_iter().filter_map(Told::of).collect();
         line.heal(messages, |hearers, message| self.tell_all(hearers, message))
     }
 

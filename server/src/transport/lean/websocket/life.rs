@@ -168,7 +168,6 @@ struct Inside<'a> {
 
 impl Inbox for Inside<'_> {
     async fn next(&mut self) -> Option<Incoming> {
-        tokio::task::consume_budget().await; // a client that never pauses leaves room for the others
         match self.ear.said().await {
             Ok(said) => Some(Incoming { request: request(said), reply: None }),
             Err(over) => {
