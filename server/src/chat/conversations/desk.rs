@@ -77,9 +77,13 @@ impl Desk {
         unread.map(|(user, _)| user.clone()).take(users_max).collect()
     }
 
-    /// From here on the connection reads what its user is told.
-    pub(super) fn seat(&self, user: &UserId, connection: &Arc<Connection>) {
+    /// From here on the connection reads what its user is told, beginning with `welcome`: whoever has read that may be written to at once,
+    /// so nobody gets in between.
+    pub(super) fn seat(&self, user: &UserId, connection: &Arc<Connection>, welcome: Option<&Frame>) {
         let mut state = self.state();
+        if let Some(welcome) = welcome {
+            connection.tell(welcome);
+        }
         let here = state.arrive(user);
         here.arriving = here.arriving.saturating_sub(1);
         if connection.ended().is_none() {
@@ -235,5 +239,67 @@ impl State {
                 self.lines.remove(&conversation);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
+    use chatwright_protocol::vocabulary::Member;
+
+    use super::*;
+    use crate::{
+        store::InstanceId,
+        transport::{CannotTake, Sink},
+    };
+
+    /// Bob's connection; alice writes to him as soon as he is told anything.
+    struct Prompt {
+        desk: Desk,
+        told: Mutex<usize>,
+        alice: Mutex<Option<thread::JoinHandle<Next>>>,
+    }
+
+    impl Sink for Prompt {
+        fn send(&self, _: &Frame) -> Result<(), CannotTake> {
+            *self.told.lock().expect("nobody panics with it") += 1;
+            let mut alice = self.alice.lock().expect("nobody panics with it");
+            if alice.is_none() {
+                let desk = self.desk.clone();
+                let (written, is_written) = mpsc::channel();
+                *alice = Some(thread::spawn(move || {
+                    let message = Told { sequence: 1, frame: welcome() };
+                    let next = desk.offer(&RoomId::from("c"), message, &["alice", "bob"].map(UserId::from));
+                    let _ = written.send(()); // nobody waits for that any more if she had to wait herself
+                    next
+                }));
+                let _ = is_written.recv_timeout(Duration::from_millis(50));
+            }
+            Ok(())
+        }
+
+        fn carrier(&self) -> &'static str {
+            "none"
+        }
+    }
+
+    fn welcome() -> Frame {
+        let member = Member::nameless(UserId::from("bob"));
+        Frame::of(&conversations::DIALECT, &Event::Authenticated { member }).expect("the dialect has words for it")
+    }
+
+    #[test]
+    fn who_has_read_that_he_may_speak_misses_nothing_from_there_on() {
+        let (desk, bob) = (Desk::new(Metrics::default()), UserId::from("bob"));
+        let sink = Arc::new(Prompt { desk: desk.clone(), told: Mutex::default(), alice: Mutex::default() });
+        let (id, instance) = (DeviceId::from("device"), InstanceId::from("here"));
+        let connection = Arc::new(Connection::new(id, instance, None, Arc::clone(&sink) as Arc<dyn Sink>));
+        desk.announce(&bob);
+        desk.know(&[], &bob, true);
+        desk.seat(&bob, &connection, Some(&welcome()));
+        let alice = sink.alice.lock().expect("nobody panics with it").take().expect("she writes");
+        assert_eq!(alice.join().expect("she does not panic"), Next::Settled);
+        assert_eq!(*sink.told.lock().expect("nobody panics with it"), 2, "the welcome and her message");
     }
 }

@@ -131,8 +131,9 @@ impl Hub {
         if let Err(problem) = self.read_conversations(&member.user).await {
             tracing::warn!(%problem, "a user's conversations are not known yet");
         }
-        self.tell(connection, &Event::Authenticated { member: member.clone() });
-        self.desk.seat(&member.user, connection);
+        let user = member.user.clone();
+        let welcome = Frame::of(&conversations::DIALECT, &Event::Authenticated { member });
+        self.desk.seat(&user, connection, welcome.as_ref());
     }
 
     /// Reads which conversations a user has, and where they stand.
