@@ -17,7 +17,7 @@ use crate::{
     case::Case,
     dialect::Dialect,
     lateness::{Doubt, Metronome},
-    outcome::{CaseReport, ClauseId, ClauseReport, Lateness, Level, RunReport, Transcript, Verdict},
+    outcome::{CaseReport, ClauseId, ClauseReport, Failure, Lateness, Level, RunReport, Transcript, Verdict},
     plan::{Company, Planned},
     play::{Ending, Played, Stage, play},
     spec::Clause,
@@ -179,7 +179,7 @@ impl Judge<'_> {
             report.attempts = attempts;
             let timed = report.failure.as_ref().is_some_and(|failure| failure.timed);
             match (report.verdict, doubt, why) {
-                (Verdict::Fail, Some(Doubt::Late(late)), _) if timed => {
+                (Verdict::Fail | Verdict::NonStrict | Verdict::Otherwise, Some(Doubt::Late(late)), _) if timed => {
                     report.verdict = Verdict::Inconclusive;
                     report.reason = Some(format!(
                         "played {attempts} times, and the judge was late each time, at last by {}",
@@ -224,10 +224,10 @@ impl Judge<'_> {
         let played = play(one.case, &stage, one.bound.min(left)).await;
         let late = Lateness { task: played.lag, loopback: self.metronome.worst_since(began) };
         let report = self.judged(&one, played, late);
-        // What is only recorded is not worth the time.
         let counts = report.verdict == Verdict::Fail || report.verdict == Verdict::NonStrict;
-        let doubt =
-            report.failure.as_ref().filter(|_| counts).and_then(|failure| Doubt::of(failure, late, number == 0));
+        // What is only recorded is not worth the time, unless time is all there is to it.
+        let doubtful = |failure: &&Failure| counts || (report.verdict == Verdict::Otherwise && failure.timed);
+        let doubt = report.failure.as_ref().filter(doubtful).and_then(|failure| Doubt::of(failure, late, number == 0));
         Attempt { one, report, doubt }
     }
 
@@ -259,7 +259,7 @@ impl Judge<'_> {
         one: &Planned,
         verdict: Verdict,
         reason: Option<String>,
-        failure: Option<crate::outcome::Failure>,
+        failure: Option<Failure>,
         (transcript, elapsed): (Transcript, Duration),
     ) -> CaseReport {
         CaseReport {

@@ -45,7 +45,7 @@ each < fence $fence
 '''
 "#;
 
-const SPEC: &str = "**1.1** [MUST, document, wire] Must.\n\n**1.2** [SHOULD, ruling, wire] Should.\n\n**2.1** [MUST, safety, wire] Joined.\n";
+const SPEC: &str = "**1.1** [MUST, document, wire] Must.\n\n**1.2** [SHOULD, ruling, wire] Should.\n\n**1.3** [REF, ruling, wire] Reference.\n\n**2.1** [MUST, safety, wire] Joined.\n";
 
 /// The same server, spoken to in bare JSON frames.
 const JSON_DIALECT: &str = r#"

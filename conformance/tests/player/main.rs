@@ -1,5 +1,6 @@
 //! What the judge says about servers that do right, and about servers that do one thing wrong.
 
+mod late;
 mod toy;
 
 use std::{
