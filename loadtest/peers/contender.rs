@@ -55,6 +55,12 @@ fn all(chatwright: &Path, this: &Path) -> Vec<Contender> {
     };
     vec![
         peer(FLOOR, "bare TCP, one write per delivery", Speech::Floor, &[&this, "serve", "floor", "{port}"]),
+        peer(
+            "floor-in-rounds",
+            "bare TCP, one write for all that a round brings",
+            Speech::Floor,
+            &[&this, "serve", "floor-in-rounds", "{port}"],
+        ),
         own("rooms/lean", "ours, Socket.IO, own engine", Speech::Rooms, &[("JWT_SECRET", SECRET)], "rooms", "lean"),
         own(
             "conversations",

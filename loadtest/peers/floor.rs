@@ -1,4 +1,5 @@
-//! The floor: what the kernel alone costs. Lines over TCP, no protocol, one write per delivery.
+//! The floor: what the kernel alone costs. Lines over TCP, no protocol, one write per delivery; or one for all that a round brings, which is
+//! what a flood cannot cost less than.
 
 use std::{
     collections::HashMap,
@@ -6,28 +7,59 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 
 use crate::Outcome;
 
 /// Bytes of a delivery, as those of the others.
 pub(crate) const LINE_BYTES: usize = 300;
 
+/// Members written to in one round.
+const ROUND_MAX: usize = 1000;
+
 type Rooms = Arc<Mutex<HashMap<String, Vec<Arc<Member>>>>>;
 
 struct Member {
     stream: TcpStream,
-    /// What the stream did not take at once.
+    /// What waits to be written: for the end of the round, or for the stream, which did not take it at once.
     backlog: Mutex<Vec<u8>>,
+    /// Who writes at the end of the round; `None`: each delivery is written at once.
+    writer: Option<mpsc::UnboundedSender<Arc<Member>>>,
 }
 
-pub(crate) async fn serve(port: u16) -> Outcome<()> {
+/// How deliveries are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// One write for each.
+    PerDelivery,
+    /// One write for all that are there when everybody who can read has read.
+    PerRound,
+}
+
+pub(crate) async fn serve(port: u16, writes: Writes) -> Outcome<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let rooms = Rooms::default();
+    let (writer, dirty) = mpsc::unbounded_channel();
+    let writer = (writes == Writes::PerRound).then_some(writer);
+    tokio::spawn(write_rounds(dirty));
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        tokio::spawn(read(Arc::new(Member { stream, backlog: Mutex::default() }), Arc::clone(&rooms)));
+        let member = Member { stream, backlog: Mutex::default(), writer: writer.clone() };
+        tokio::spawn(read(Arc::new(member), Arc::clone(&rooms)));
+    }
+}
+
+async fn write_rounds(mut dirty: mpsc::UnboundedReceiver<Arc<Member>>) {
+    let mut round = Vec::new();
+    while dirty.recv_many(&mut round, ROUND_MAX).await > 0 {
+        tokio::task::yield_now().await; // who can read now adds to it
+        for member in round.drain(..) {
+            member.end_round();
+        }
     }
 }
 
@@ -76,13 +108,29 @@ impl Member {
         let mut backlog = self.backlog();
         if !backlog.is_empty() {
             backlog.extend_from_slice(bytes);
-            return;
+        } else if let Some(writer) = &self.writer {
+            backlog.extend_from_slice(bytes);
+            writer.send(Arc::clone(self)).expect("the writer lives as long as the program");
+        } else {
+            let written = self.try_write(bytes);
+            if written < bytes.len() {
+                backlog.extend_from_slice(&bytes[written..]);
+                tokio::spawn(Arc::clone(self).catch_up());
+            }
         }
-        let written = self.stream.try_write(bytes).unwrap_or(0); // who is gone is found out by the reader
-        if written < bytes.len() {
-            backlog.extend_from_slice(&bytes[written..]);
+    }
+
+    fn end_round(self: &Arc<Self>) {
+        let mut backlog = self.backlog();
+        let written = self.try_write(&backlog);
+        backlog.drain(..written);
+        if !backlog.is_empty() {
             tokio::spawn(Arc::clone(self).catch_up());
         }
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> usize {
+        self.stream.try_write(bytes).unwrap_or(0) // who is gone is found out by the reader
     }
 
     async fn catch_up(self: Arc<Self>) {

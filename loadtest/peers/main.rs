@@ -39,7 +39,7 @@ enum What {
     Compare(Compare),
     /// Is one of the small servers; `compare` starts them
     Serve {
-        /// Which: floor, tungstenite or socketioxide
+        /// Which: floor, floor-in-rounds, tungstenite or socketioxide
         name: String,
         /// Port on loopback
         port: u16,
@@ -76,10 +76,14 @@ fn main() -> Outcome<()> {
         What::Serve { name, port } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             match name.as_str() {
-                "floor" => runtime.block_on(floor::serve(port)),
+                "floor" => runtime.block_on(floor::serve(port, floor::Writes::PerDelivery)),
+                "floor-in-rounds" => runtime.block_on(floor::serve(port, floor::Writes::PerRound)),
                 "tungstenite" => runtime.block_on(tungstenite::serve(port)),
                 "socketioxide" => runtime.block_on(oxide::serve(port)),
-                _ => Err(format!("there is no small server `{name}`: floor, tungstenite or socketioxide").into()),
+                _ => {
+                    let known = "floor, floor-in-rounds, tungstenite or socketioxide";
+                    Err(format!("there is no small server `{name}`: {known}").into())
+                }
             }
         }
         What::Compare(compare) => {
