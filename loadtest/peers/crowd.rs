@@ -47,7 +47,6 @@ struct Desk {
     rooms: &'static [usize],
     /// The zero of times in texts.
     epoch: Instant,
-    clients: usize,
     room_size: Cell<usize>,
     counts: Cell<Counts>,
     latencies: RefCell<Histogram<u64>>,
@@ -63,6 +62,8 @@ struct Client {
     /// What the stream did not take at once.
     backlog: RefCell<Vec<u8>>,
     ledger: RefCell<Ledger>,
+    /// What stands before and behind the text of a message to the room.
+    words: RefCell<(String, String)>,
     sent: Cell<u64>,
 }
 
@@ -77,7 +78,6 @@ impl Crowd {
             speech,
             rooms,
             epoch: Instant::now(),
-            clients,
             room_size: Cell::new(0),
             counts: Cell::default(),
             latencies: RefCell::new(Histogram::new_with_max(60_000_000, 3)?),
@@ -116,6 +116,7 @@ impl Crowd {
         for client in &self.clients {
             let (_, members) = room(room_size, client.index, self.clients.len());
             client.ledger.borrow_mut().open(members);
+            *client.words.borrow_mut() = self.desk.speech.message(room_size, client.index, self.clients.len());
             client.sent.set(0);
         }
     }
@@ -214,8 +215,8 @@ impl Client {
             }
             read.drain(..end);
         }
-        let (backlog, ledger) = (RefCell::default(), RefCell::default());
-        Ok((Self { index, stream, backlog, ledger, sent: Cell::new(0) }, read))
+        let (backlog, ledger, words) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Ok((Self { index, stream, backlog, ledger, words, sent: Cell::new(0) }, read))
     }
 
     async fn read(self: Rc<Self>, desk: Rc<Desk>, rest: Vec<u8>) {
@@ -251,7 +252,7 @@ impl Client {
         while let Some((header, length, end)) = frame(desk.speech, &bytes[used..]) {
             let payload = &bytes[used + header..used + header + length];
             if desk.speech != Speech::Floor && bytes[used] == 0x89 {
-                self.write(masked(0x8a, payload));
+                self.write(pong(payload));
             } else {
                 self.hear(desk, payload, now);
             }
@@ -281,23 +282,30 @@ impl Client {
     }
 
     fn send(self: &Rc<Self>, desk: &Desk, due: Instant) {
-        self.write(self.next(desk, due));
+        let mut bytes = Vec::new();
+        self.write_next(&mut bytes, desk, due);
+        self.write(bytes);
     }
 
     fn burst(self: &Rc<Self>, desk: &Desk) {
         let now = Instant::now();
-        self.write((0..BURST_MESSAGES).flat_map(|_| self.next(desk, now)).collect());
+        let mut bytes = Vec::new();
+        (0..BURST_MESSAGES).for_each(|_| self.write_next(&mut bytes, desk, now));
+        self.write(bytes);
     }
 
-    /// The next message, as bytes.
-    fn next(&self, desk: &Desk, due: Instant) -> Vec<u8> {
+    /// The next message.
+    fn write_next(&self, bytes: &mut Vec<u8>, desk: &Desk, due: Instant) {
         self.sent.set(self.sent.get() + 1);
         let text = Mark { sender: self.index, number: self.sent.get(), at: due - desk.epoch }.text();
-        bytes(desk.speech, &desk.speech.message(desk.room_size.get(), self.index, desk.clients, &text))
+        let (before, behind) = &*self.words.borrow();
+        write_words(bytes, desk.speech, &[before, &text, behind]);
     }
 
     fn say(self: &Rc<Self>, speech: Speech, words: &str) {
-        self.write(bytes(speech, words));
+        let mut bytes = Vec::new();
+        write_words(&mut bytes, speech, &[words]);
+        self.write(bytes);
     }
 
     fn write(self: &Rc<Self>, bytes: Vec<u8>) {
@@ -328,23 +336,42 @@ impl Client {
     }
 }
 
-fn bytes(speech: Speech, words: &str) -> Vec<u8> {
-    if speech == Speech::Floor { format!("{words}\n").into_bytes() } else { masked(0x81, words.as_bytes()) }
+/// What a client says, of these parts: a line, or a text frame.
+fn write_words(out: &mut Vec<u8>, speech: Speech, parts: &[&str]) {
+    if speech == Speech::Floor {
+        parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+        out.push(b'\n');
+        return;
+    }
+    write_header(out, 0x81, parts.iter().map(|part| part.len()).sum());
+    let start = out.len();
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+    mask(&mut out[start..]);
 }
 
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + 8);
+fn pong(payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_header(&mut out, 0x8a, payload.len());
+    let start = out.len();
+    out.extend_from_slice(payload);
+    mask(&mut out[start..]);
+    out
+}
+
+fn write_header(out: &mut Vec<u8>, first: u8, length: usize) {
     out.push(first);
-    match u8::try_from(payload.len()) {
+    match u8::try_from(length) {
         Ok(short) if short <= 125 => out.push(0x80 | short),
         Ok(_) | Err(_) => {
             out.push(0x80 | 126);
-            out.extend_from_slice(&u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes());
+            out.extend_from_slice(&u16::try_from(length).expect("no message is as long").to_be_bytes());
         }
     }
     out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
-    out
+}
+
+fn mask(payload: &mut [u8]) {
+    payload.iter_mut().enumerate().for_each(|(place, byte)| *byte ^= MASK[place % MASK.len()]);
 }
 
 /// A server's frame at the beginning of these bytes: bytes before its payload, of it, and in all.

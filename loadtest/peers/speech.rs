@@ -10,6 +10,9 @@ use crate::contender::SECRET;
 /// The sizes of the rooms that every client is in under load.
 pub(crate) const ROOM_SIZES: [usize; 2] = [10, 100];
 
+/// Stands for a text, and for nothing else.
+const TEXT: &str = "~";
+
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
@@ -81,23 +84,26 @@ impl Speech {
         rooms.iter().map(join).collect()
     }
 
-    /// A message to a room.
-    pub(crate) fn message(self, size: usize, client: usize, clients: usize, text: &str) -> String {
+    /// A message to a room: what stands before its text, and what behind it. Made once for many, since a list of a hundred recipients for each
+    /// would have the crowd busy and the server waiting.
+    pub(crate) fn message(self, size: usize, client: usize, clients: usize) -> (String, String) {
         let (room, members) = room(size, client, clients);
         let sender = user(client);
-        match self {
-            Self::Floor => format!("send {room} {text}"),
+        let whole = match self {
+            Self::Floor => format!("send {room} {TEXT}"),
             Self::Bare => {
-                json!({"type": "send_message", "roomId": room, "userId": sender, "message": text}).to_string()
+                json!({"type": "send_message", "roomId": room, "userId": sender, "message": TEXT}).to_string()
             }
             Self::Rooms => {
-                format!("42{}", json!(["send_message", {"roomId": room, "userId": sender, "message": text}]))
+                format!("42{}", json!(["send_message", {"roomId": room, "userId": sender, "message": TEXT}]))
             }
             Self::Conversations => {
                 let recipients: Vec<_> = members.filter(|member| *member != client).map(user).collect();
-                json!({"type": "send_message", "recipientIds": recipients, "content": text}).to_string()
+                json!({"type": "send_message", "recipientIds": recipients, "content": TEXT}).to_string()
             }
-        }
+        };
+        let (before, behind) = whole.split_once(TEXT).expect("the text is in it");
+        (before.to_owned(), behind.to_owned())
     }
 
     /// What a frame says to a client.
