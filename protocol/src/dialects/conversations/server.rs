@@ -59,7 +59,8 @@ pub fn decode_text(frame: &str) -> Option<Command> {
 #[must_use]
 pub fn encode_message(message: &Message) -> (Spoken, Spoken) {
     let told = frame(NEW_MESSAGE, &MessageJson::from(message));
-    let sent = told.with(told.json().replacen(NEW_MESSAGE, MESSAGE_SENT, 1)); // the type stands in front
+    let (before, behind) = told.json().split_once(NEW_MESSAGE).expect("the type stands in front");
+    let sent = told.with([before, MESSAGE_SENT, behind].concat());
     (sent, told)
 }
 

@@ -96,8 +96,9 @@ impl Hub {
         if text.chars().all(char::is_whitespace) {
             return Err(invalid("must not be blank"));
         }
-        if text.chars().nth(self.rules.limits.text_characters_max).is_some() {
-            return Err(invalid("is too long"));
+        let max = self.rules.limits.text_characters_max;
+        if text.len() > max && text.chars().nth(max).is_some() {
+            return Err(invalid("is too long")); // nothing has more characters than bytes
         }
         Ok(())
     }

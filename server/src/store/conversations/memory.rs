@@ -50,7 +50,8 @@ struct Conversation {
     sequence: u64,
     messages: VecDeque<Kept>,
     last_message_at_ms: u64,
-    last_read_at_ms: HashMap<UserId, u64>,
+    /// When each of the participants has read it last, in their order.
+    last_read_at_ms: Vec<u64>,
     tick: u64,
 }
 
@@ -70,7 +71,7 @@ impl Kept {
             id: self.id.clone(),
             room: conversation.clone(),
             sender: Member::nameless(self.sender.clone()),
-            text: self.text.to_string(),
+            text: str::to_owned(&self.text),
             kind: MessageKind::Text,
             sent_at_ms: self.sent_at_ms,
             sequence: self.sequence,
@@ -85,7 +86,9 @@ impl MemoryConversations {
     /// When a participant last read a conversation, in milliseconds since the Unix epoch: what the column `lastReadAt` holds elsewhere.
     #[must_use]
     pub fn last_read_at_ms(&self, conversation: &RoomId, user: &UserId) -> Option<u64> {
-        self.state().conversations.get(conversation)?.last_read_at_ms.get(user).copied()
+        let state = self.state();
+        let conversation = state.conversations.get(conversation)?;
+        Some(conversation.last_read_at_ms[conversation.place_of(user)?])
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -146,7 +149,7 @@ impl State {
             sequence: 0,
             messages: VecDeque::new(),
             last_message_at_ms: letter.sent_at_ms,
-            last_read_at_ms: letter.participants.iter().map(|user| (user.clone(), letter.sent_at_ms)).collect(),
+            last_read_at_ms: vec![letter.sent_at_ms; letter.participants.len()],
             tick: 0,
         };
         self.conversations.insert(id.clone(), conversation);
@@ -207,9 +210,14 @@ impl Conversation {
     }
 
     fn read(&mut self, user: &UserId, at_ms: u64) {
-        if let Some(last) = self.last_read_at_ms.get_mut(user) {
+        if let Some(place) = self.place_of(user) {
+            let last = &mut self.last_read_at_ms[place];
             *last = at_ms.max(*last);
         }
+    }
+
+    fn place_of(&self, user: &UserId) -> Option<usize> {
+        self.participants.binary_search(user).ok()
     }
 
     fn page(&self, id: &RoomId, page: &Page, limit: usize) -> Vec<Message> {
