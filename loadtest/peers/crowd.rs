@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, Ref, RefCell},
-    io,
+    io, iter,
     net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
@@ -252,7 +252,9 @@ impl Client {
         while let Some((header, length, end)) = frame(desk.speech, &bytes[used..]) {
             let payload = &bytes[used + header..used + header + length];
             if desk.speech != Speech::Floor && bytes[used] == 0x89 {
-                self.write(pong(payload));
+                let mut pong = Vec::new();
+                write_frame(&mut pong, 0x8a, iter::once(payload));
+                self.write(pong);
             } else {
                 self.hear(desk, payload, now);
             }
@@ -338,28 +340,19 @@ impl Client {
 
 /// What a client says, of these parts: a line, or a text frame.
 fn write_words(out: &mut Vec<u8>, speech: Speech, parts: &[&str]) {
+    let parts = parts.iter().map(|part| part.as_bytes());
     if speech == Speech::Floor {
-        parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+        parts.for_each(|part| out.extend_from_slice(part));
         out.push(b'\n');
-        return;
+    } else {
+        write_frame(out, 0x81, parts);
     }
-    write_header(out, 0x81, parts.iter().map(|part| part.len()).sum());
-    let start = out.len();
-    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-    mask(&mut out[start..]);
 }
 
-fn pong(payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    write_header(&mut out, 0x8a, payload.len());
-    let start = out.len();
-    out.extend_from_slice(payload);
-    mask(&mut out[start..]);
-    out
-}
-
-fn write_header(out: &mut Vec<u8>, first: u8, length: usize) {
+/// A masked frame, whose first byte says what it is.
+fn write_frame<'a>(out: &mut Vec<u8>, first: u8, payload: impl Iterator<Item = &'a [u8]> + Clone) {
     out.push(first);
+    let length = payload.clone().map(<[u8]>::len).sum::<usize>();
     match u8::try_from(length) {
         Ok(short) if short <= 125 => out.push(0x80 | short),
         Ok(_) | Err(_) => {
@@ -368,10 +361,9 @@ fn write_header(out: &mut Vec<u8>, first: u8, length: usize) {
         }
     }
     out.extend_from_slice(&MASK);
-}
-
-fn mask(payload: &mut [u8]) {
-    payload.iter_mut().enumerate().for_each(|(place, byte)| *byte ^= MASK[place % MASK.len()]);
+    let start = out.len();
+    payload.for_each(|part| out.extend_from_slice(part));
+    out[start..].iter_mut().enumerate().for_each(|(place, byte)| *byte ^= MASK[place % MASK.len()]);
 }
 
 /// A server's frame at the beginning of these bytes: bytes before its payload, of it, and in all.
