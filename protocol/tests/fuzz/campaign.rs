@@ -59,8 +59,8 @@ pub(crate) fn run(corpus: &str, words: &[&str], target: impl Fn(&[u8], &mut Seen
     let (mut dice, until) = (Dice(seed | 1), Instant::now() + Duration::from_secs(seconds));
     while Instant::now() < until {
         let input = dice.bent(&inputs, words);
-        let is_new = known.len() < KEPT_MAX && known.insert(outcome(&target, &input, seed));
-        if is_new {
+        let outcome = outcome(&target, &input, seed);
+        if known.len() < KEPT_MAX && known.insert(outcome) {
             inputs.push(input);
         }
     }
