@@ -30,6 +30,7 @@ pub(super) async fn run(global: &Global, args: &ServeArgs) -> Result<Outcome, Us
     if args.dialect.len() > 1 {
         return Err(UseError::new("echo is no dialect: serve it alone"));
     }
+    refuse_others(args)?;
     let config = config(args, &plan::variables()?)?;
     logging::start_server(global, None, false);
     let mut signals =
@@ -43,6 +44,21 @@ pub(super) async fn run(global: &Global, args: &ServeArgs) -> Result<Outcome, Us
         () = asked(&mut signals) => {}
     }
     Ok(Outcome::Pass)
+}
+
+/// What dialects know and echo does not is no option of it, rather than none of effect.
+fn refuse_others(args: &ServeArgs) -> Result<(), UseError> {
+    let given = [
+        ("--config", args.config.is_some()),
+        ("--admin-port", args.admin_port.is_some()),
+        ("--identity", args.identity.is_some()),
+        ("--tls-cert", args.tls_cert.is_some()),
+        ("--role", args.role.is_some()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(UseError::new(format!("echo is no dialect: it does not know {option}"))),
+        None => Ok(()),
+    }
 }
 
 fn config(args: &ServeArgs, variables: &BTreeMap<String, String>) -> Result<EchoConfig, UseError> {
