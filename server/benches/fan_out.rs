@@ -1,4 +1,4 @@
-//! What one message costs the chat core, from the decoded command to the frames in everybody's queue: `cargo bench -p chatwright-server`.
+//! What one message costs the chat core, from the decoded command to the frames that everybody's transport is given: `cargo bench -p chatwright-server`.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails shall end")]
 

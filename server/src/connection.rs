@@ -188,25 +188,22 @@ fn name_of(outcome: &Result<Confirmation, Refusal>) -> &'static str {
     }
 }
 
-/// Returns why the connection ends when that is asked for, or when its proof of identity ends.
+/// Returns why the connection ends when that is asked for, or when its proof of identity ends: its last one, if it has brought another.
 async fn ending(connection: &Connection) -> EndReason {
-    tokio::select! {
-        reason = connection.asked_to_end() => reason,
-        () = expired(connection) => EndReason::TokenExpired,
-    }
-}
-
-/// Returns when the connection's proof of identity ends; never, if it has no end.
-async fn expired(connection: &Connection) {
-    let Some(expires_at_ms) = connection.identity().and_then(|identity| identity.expires_at_ms) else {
-        return std::future::pending().await;
-    };
     loop {
-        let left = Duration::from_millis(expires_at_ms.saturating_sub(clock::unix_ms()));
-        if left.is_zero() {
-            return;
+        if let Some(reason) = connection.ended() {
+            return reason;
         }
-        tokio::time::sleep(left.min(EXPIRY_LOOK)).await;
+        match connection.identity().and_then(|identity| identity.expires_at_ms) {
+            None => connection.rung().await,
+            Some(expires_at_ms) => {
+                let left = Duration::from_millis(expires_at_ms.saturating_sub(clock::unix_ms()));
+                if left.is_zero() {
+                    return EndReason::TokenExpired;
+                }
+                let _ = tokio::time::timeout(left.min(EXPIRY_LOOK), connection.rung()).await; // either way one looks again
+            }
+        }
     }
 }
 
@@ -262,6 +259,22 @@ mod tests {
     #[tokio::test]
     async fn who_never_pauses_is_ended_when_his_proof_ends() {
         assert_eq!(ended(&connection(Some(clock::unix_ms() + 50))).await, EndReason::TokenExpired);
+    }
+
+    #[tokio::test]
+    async fn who_brings_another_proof_is_ended_when_that_one_ends() {
+        let connection = connection(Some(clock::unix_ms() + 50));
+        let (began, later) = (clock::unix_ms(), 300);
+        connection.prove_until(Some(began + later));
+        assert_eq!(ended(&connection).await, EndReason::TokenExpired);
+        assert!(clock::unix_ms() >= began + later, "the first proof ended it");
+
+        let connection = self::connection(None);
+        let proved = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            connection.prove_until(Some(clock::unix_ms() + 50));
+        };
+        assert_eq!(tokio::join!(ended(&connection), proved).0, EndReason::TokenExpired);
     }
 
     #[tokio::test]

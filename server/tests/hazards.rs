@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use chatwright_server::{
     Config,
     listener::{ListenerLimits, StallRules},
-    transport::EngineRules,
+    transport::{EngineKind, EngineRules},
 };
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use support::{Client, Got, PATIENCE, server};
+use tokio::time::timeout;
+use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pipelined_events_take_effect_in_the_order_sent() {
@@ -96,6 +99,60 @@ async fn a_peer_that_stops_reading_is_cut_off_and_leaves_no_ghost_while_others_g
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the stalled peer's socket is still open");
+}
+
+/// The socketioxide engine cuts such a client without a word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_too_slowly_is_told_so_behind_what_waits_for_him() {
+    if server::engine_kind() != EngineKind::Lean {
+        return;
+    }
+    let config = quick_to_cut();
+    let patient = StallRules { write_deadline: PATIENCE, ..config.connections.stall };
+    let connections = ListenerLimits { stall: patient, ..config.connections };
+    let server = server::with(Config { connections, ..config }).await;
+    let mut alice = Client::in_room(server.address, "alice", "room").await;
+    let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", server.address);
+    let (mut slow, _) = connect_async(url).await.unwrap();
+    let token = server::token("slow", Duration::from_secs(60));
+    slow.send(Message::text(format!("40{}", json!({"token": token})))).await.unwrap();
+    slow.send(Message::text(r#"42["join_room",{"roomId":"room"}]"#)).await.unwrap();
+    alice.event("user_joined").await;
+    let text = "x".repeat(4000);
+    let mut said = 0;
+    loop {
+        alice.emit("send_message", json!({"roomId": "room", "message": text})).await;
+        match alice.next().await {
+            Got::Event(name, _) if name == "user_left" => break,
+            Got::Event(name, _) if name == "new_message" => said += 1,
+            other @ (Got::Event(..) | Got::Ack(..) | Got::Disconnected | Got::End) => panic!("unexpected {other:?}"),
+        }
+    }
+    let mut heard = 0;
+    let last = loop {
+        match timeout(PATIENCE, slow.next()).await.unwrap().unwrap().unwrap() {
+            Message::Text(text) => heard += usize::from(text.contains("new_message")),
+            Message::Close(last) => break last.unwrap(),
+            other @ (Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {
+                panic!("unexpected {other:?}")
+            }
+        }
+    };
+    assert_eq!((u16::from(last.code), last.reason.as_str()), (1013, "slow consumer"));
+    assert!(heard >= said - 1, "{heard} of {said} came"); // all but the one for which there was no room
+}
+
+/// Others may keep a server waiting no longer than it was told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_keeps_its_time_whoever_does_not_answer() {
+    const LIMIT: Duration = Duration::from_millis(400);
+    const SLACK: Duration = Duration::from_millis(400);
+    let server = server::alone().await;
+    let silent = Client::in_room(server.address, "silent", "room").await;
+    let began = Instant::now();
+    server.server.drain(LIMIT).await;
+    assert!(began.elapsed() < LIMIT + SLACK, "it took {:?}", began.elapsed());
+    drop(silent);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

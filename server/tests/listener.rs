@@ -258,7 +258,9 @@ async fn a_stop_lets_answers_finish_frees_the_port_and_cuts_who_does_not_go() {
     ask(&mut stubborn, "GET /echo HTTP/1.1\nHost: x\nConnection: upgrade\nUpgrade: echo\n\n").await;
     until("both are served", || seen.lock().expect("no panic").len() == 2).await;
     let began = Instant::now();
-    let cut = timeout(PATIENCE, serving.stop(Duration::from_millis(300))).await.expect("a stop ends");
+    let cut = timeout(PATIENCE, serving.stop(Duration::from_millis(300), Duration::from_millis(500)))
+        .await
+        .expect("a stop ends");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(cut, 1, "the idle one went by itself, the upgraded one had to be cut");
     assert!(rest(&mut idle).await.ends_with("hello"));

@@ -4,13 +4,17 @@ mod support;
 
 use std::{net::SocketAddr, time::Duration};
 
-use chatwright_server::{Config, transport::EngineRules};
+use chatwright_server::{
+    Config,
+    transport::{EngineKind, EngineRules},
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use support::{Client, Got, server};
+use support::{Client, Got, PATIENCE, server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
+    time::timeout,
 };
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
@@ -128,6 +132,49 @@ async fn a_poller_who_does_not_poll_is_cut_off_and_its_session_is_over() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the session is still there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poller_who_does_not_take_an_answer_is_gone_in_time_and_misses_nothing_in_silence() {
+    if server::engine_kind() != EngineKind::Lean {
+        return; // the other engine knows nothing of answers that were not taken
+    }
+    let mut config = server::config();
+    config.connections.stall.write_deadline = Duration::from_millis(500);
+    config.connections.send_buffer_bytes = 16 * 1024;
+    let server = server::with(config).await;
+    let mut alice = Client::in_room(server.address, "alice", "room").await;
+    let lazy = Poller::connect(server.address, "lazy").await;
+    lazy.post(r#"42["join_room",{"roomId":"room"}]"#).await;
+    alice.event("user_joined").await;
+    for _ in 0..200 {
+        alice.emit("send_message", json!({"roomId": "room", "message": "x".repeat(4000)})).await;
+        alice.event("new_message").await;
+    }
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small one");
+    let mut stream = socket.connect(server.address).await.expect("a connection");
+    let request = format!("GET /socket.io/?EIO=4&transport=polling{} HTTP/1.1\r\nHost: test\r\n\r\n", lazy.sid);
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let left = timeout(PATIENCE, alice.event("user_left")).await.expect("long before the heartbeat");
+    assert_eq!(left["userId"], "lazy");
+    assert_eq!(http(server.address, "GET", &lazy.sid, "").await.0, 400);
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_behind_what_ends_the_session_is_answered() {
+    let server = server::alone().await;
+    for round in 0..5 {
+        let poller = Poller::connect(server.address, &format!("poller-{round}")).await;
+        let busy = r#"42["join_room",{"roomId":"room"}]"#;
+        let packets = [&[busy; 1000][..], &["2", "2"]].concat(); // a server pings, a client does not
+        poller.post(&packets.join("\u{1e}")).await;
+        // It waits for the events before it, behind which the session ends.
+        let (status, body) =
+            timeout(PATIENCE, http(server.address, "POST", &poller.sid, busy)).await.expect("an answer");
+        assert_eq!(status, 400, "{body}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

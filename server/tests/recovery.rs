@@ -134,3 +134,18 @@ async fn a_stop_waits_for_nobody_who_is_away() {
     assert_eq!(server.server.drain(Duration::from_secs(20)).await, 0);
     assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_with_another_token_stays_as_long_as_that_one_holds() {
+    let server = with_window(Duration::from_secs(60)).await;
+    let short = server::token("alice", Duration::from_secs(2));
+    let (alice, _) = Visitor::connect(server.address, "alice", json!({"token": short})).await;
+    let (sid, claim) = (alice.sid.clone(), alice.claim());
+    drop(alice);
+    until_connections(&server, 0).await;
+    let (mut alice, _) = Visitor::connect(server.address, "alice", claim).await;
+    assert_eq!(alice.sid, sid, "it is recovered");
+    tokio::time::sleep(Duration::from_millis(2500)).await; // until the first token has ended
+    alice.say(r#"42["join_room",{"roomId":"room"}]"#).await;
+    assert_eq!(alice.event().await[0], "message_history");
+}

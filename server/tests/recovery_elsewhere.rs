@@ -10,6 +10,7 @@ use chatwright_server::{
     chat::Clocks,
     transport::{EngineKind, EngineRules},
 };
+use futures_util::{StreamExt as _, future::join_all};
 use serde_json::{Value, json};
 use support::{
     Client, PATIENCE,
@@ -104,6 +105,33 @@ async fn a_stop_leaves_everybody_behind_for_the_other_instances() {
     assert_eq!(bob.event("user_joined").await["userId"], "alice");
     speak(&mut bob, &["three"]).await;
     assert_eq!(back.event().await[1]["message"], "three");
+}
+
+/// Reads until the end of the connection; what it has read counts.
+async fn reads_on(visitor: &mut Visitor) {
+    while let Some(Ok(message)) = timeout(PATIENCE, visitor.socket.next()).await.expect("an end") {
+        let event = message.to_text().ok().and_then(|text| text.strip_prefix("42"));
+        if let Some(event) = event {
+            let event: Value = serde_json::from_str(event).unwrap();
+            visitor.offset = event.as_array().unwrap().last().unwrap().clone();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_leaves_those_behind_too_who_are_told_that_others_go() {
+    let Some(redis) = Redis::start().await else { return };
+    let (here, there) = (instance(&redis).await, instance(&redis).await);
+    let mut crowd = Vec::new();
+    for number in 0..8 {
+        crowd.push(Visitor::in_room(here.address, &format!("user-{number}")).await);
+    }
+    let drained = here.server.drain(Duration::from_secs(20));
+    tokio::join!(drained, join_all(crowd.iter_mut().map(reads_on)));
+    for (number, visitor) in crowd.iter().enumerate() {
+        let (back, _) = Visitor::connect(there.address, &format!("user-{number}"), visitor.claim()).await;
+        assert_eq!(back.sid, visitor.sid, "user-{number}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,7 +24,7 @@ pub struct Connection {
     standing: Mutex<Standing>,
     /// Why it shall end, and the bell for its driver: by far smaller than a channel, of which there would be one for each connection.
     end: OnceLock<EndReason>,
-    ending: Bell,
+    bell: Bell,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Connection {
     pub(crate) fn new(id: DeviceId, instance: InstanceId, identity: Option<Identity>, sink: Arc<dyn Sink>) -> Self {
         let verified = identity.is_some();
         let standing = Mutex::new(Standing { identity, rooms: BTreeSet::new() });
-        Self { id, instance, sink, verified, standing, end: OnceLock::new(), ending: Bell::default() }
+        Self { id, instance, sink, verified, standing, end: OnceLock::new(), bell: Bell::default() }
     }
 
     /// The public id: may be shown to anybody.
@@ -102,7 +102,7 @@ impl Connection {
     /// Asks its driver to end it. The first reason counts.
     pub fn end(&self, reason: EndReason) {
         if self.end.set(reason).is_ok() {
-            self.ending.ring();
+            self.bell.ring();
         }
     }
 
@@ -112,14 +112,17 @@ impl Connection {
         self.end.get().copied()
     }
 
-    /// Waits until somebody asks it to end. Its driver does, and nobody else.
-    pub(crate) async fn asked_to_end(&self) -> EndReason {
-        loop {
-            if let Some(reason) = self.ended() {
-                return reason;
-            }
-            self.ending.rung().await;
+    /// Waits until somebody asks it to end, or its proof of identity is another. Its driver does, and nobody else.
+    pub(crate) async fn rung(&self) {
+        self.bell.rung().await;
+    }
+
+    /// Its client, who was away, has proved anew who it is: until then.
+    pub(crate) fn prove_until(&self, expires_at_ms: Option<u64>) {
+        if let Some(identity) = &mut self.standing().identity {
+            identity.expires_at_ms = expires_at_ms;
         }
+        self.bell.ring();
     }
 
     pub(super) fn set_identity(&self, identity: Identity) {

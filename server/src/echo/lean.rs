@@ -41,8 +41,8 @@ impl Echo {
         self.engine.service()
     }
 
-    pub(super) async fn close(&self) {
-        self.engine.close().await;
+    pub(super) async fn close(&self, limit: Duration) {
+        self.engine.close(limit).await;
     }
 }
 

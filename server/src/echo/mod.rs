@@ -23,6 +23,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use futures_util::future::join_all;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -153,14 +154,14 @@ impl EchoServer {
     /// Stops within `limit`: accepts nobody, ends all sessions, closes.
     pub async fn drain(self, limit: Duration) {
         let began = tokio::time::Instant::now();
+        let (closing, grace) = (limit / 2, limit / 8);
         self.serving.stop_accepting();
-        for engine in &self.engines {
-            match engine {
-                Engine::Lean(echo) => echo.close().await,
-                Engine::Socketioxide(echo) => echo.close().await,
-            }
-        }
-        self.serving.stop(limit.saturating_sub(began.elapsed())).await;
+        join_all(self.engines.iter().map(async |engine| match engine {
+            Engine::Lean(echo) => echo.close(closing).await,
+            Engine::Socketioxide(echo) => echo.close(closing).await,
+        }))
+        .await;
+        self.serving.stop((closing + grace).saturating_sub(began.elapsed()), grace).await;
     }
 }
 

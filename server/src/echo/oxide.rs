@@ -74,8 +74,8 @@ impl Echo {
         self.service.clone()
     }
 
-    pub(super) async fn close(&self) {
-        let _ = tokio::time::timeout(CLOSE_MAX, self.io.close()).await; // who does not read is cut by the listener
+    pub(super) async fn close(&self, limit: Duration) {
+        let _ = tokio::time::timeout(CLOSE_MAX.min(limit), self.io.close()).await; // who does not read is cut by the listener
     }
 }
 

@@ -31,7 +31,7 @@ const BACKLOG: i32 = 4096;
 /// The pause after a failure to accept (no descriptors left, mostly), doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long connections that were cut have to leave; after that their tasks are aborted.
+/// How long connections that were cut have at most to leave; after that their tasks are aborted.
 const CUT_GRACE: Duration = Duration::from_millis(500);
 /// What a connection beyond the limit is told.
 const FULL: &[u8] =
@@ -141,20 +141,22 @@ impl Serving {
         self.stop.cancel();
     }
 
-    /// Stops accepting, gives connections until `limit` to end by themselves, cuts the rest. Returns how many had to be cut.
-    pub async fn stop(mut self, limit: Duration) -> usize {
+    /// Stops accepting, gives connections until `limit` to end by themselves, cuts the rest, which has `grace` to leave and as long again to
+    /// be thrown out. Returns how many had to be cut.
+    pub async fn stop(mut self, limit: Duration, grace: Duration) -> usize {
+        let grace = grace.min(CUT_GRACE);
         self.stop.cancel();
         let _ = tokio::time::timeout(limit, self.registry.empty()).await;
         let left = self.registry.len();
         if left > 0 {
             tracing::info!(listener = self.name, connections = left, "cut at the end of the drain");
             self.registry.cut_all(CutReason::Shutdown);
-            if tokio::time::timeout(CUT_GRACE, self.registry.empty()).await.is_err() {
+            if tokio::time::timeout(grace, self.registry.empty()).await.is_err() {
                 self.abort.cancel();
             }
         }
         self.connections.close();
-        let _ = tokio::time::timeout(CUT_GRACE, self.connections.wait()).await;
+        let _ = tokio::time::timeout(grace, self.connections.wait()).await;
         let _ = (&mut self.accepting).await;
         left
     }

@@ -92,6 +92,11 @@ impl Meter {
         self.cut.get().is_some()
     }
 
+    /// Cut, or a write waits: of what was written something may never have come to the peer.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_cut() || self.blocked_at_ms.load(Relaxed) != 0
+    }
+
     pub(super) fn reading(&self) -> Reading {
         Reading { bytes_in: self.bytes_in.load(Relaxed), writing: self.writing(), cut: self.cut.get().copied() }
     }
@@ -195,6 +200,21 @@ impl ConnectionHandle {
             let socket = SockRef::from(stream.tcp());
             let _ = socket.set_linger(Some(Duration::ZERO));
             let _ = socket.shutdown(Shutdown::Both); // wakes both sides; fails only if the peer was quicker
+        }
+    }
+
+    /// Does this if the connection is over before the peer has taken what it is answered now: if it is cut, or ends while a write waits.
+    /// The next request means that all was taken. It must not wait for anything.
+    pub(crate) fn if_broken(&self, act: impl FnOnce() + Send + 'static) {
+        if let Some(stream) = self.stream.upgrade() {
+            stream.if_broken(Some(Box::new(act)));
+        }
+    }
+
+    /// The peer has taken all that it was answered.
+    pub(super) fn settled(&self) {
+        if let Some(stream) = self.stream.upgrade() {
+            stream.if_broken(None);
         }
     }
 

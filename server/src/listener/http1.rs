@@ -31,6 +31,7 @@ pub(super) async fn serve<S, B>(
     let answer = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| TimedBody::new(body, body_timeout));
         unshare_head(&mut request);
+        for_requests.settled();
         request.extensions_mut().insert(for_requests.clone());
         service.clone().oneshot(request)
     });

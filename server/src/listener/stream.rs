@@ -1,10 +1,11 @@
 //! The stream that HTTP is spoken on, and WebSocket after it: it counts, a cut reaches it while it waits, and what passes may be encrypted.
 
 use std::{
+    fmt,
     io::{self, IoSlice, Read as _},
     net::{Shutdown, SocketAddr},
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -37,6 +38,17 @@ pub(super) struct Guarded {
     last: Arc<OnceLock<Reading>>,
     /// Given back when the stream is dropped, wherever it was moved to by then.
     _membership: Membership,
+    /// To be done if the stream is over before the peer has taken the last answer.
+    if_broken: Mutex<Option<IfBroken>>,
+}
+
+/// What is to be done if a stream breaks.
+struct IfBroken(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for IfBroken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IfBroken")
+    }
 }
 
 /// The bytes as the system carries them.
@@ -61,7 +73,8 @@ impl GuardedStream {
         let guarded = Arc::new_cyclic(|guarded| {
             let known = handle.insert(ConnectionHandle::new(id, peer, guarded, &last));
             let _membership = enrol(known.clone());
-            Guarded { counted: Counted { stream, meter: Meter::new() }, tls: tls.map(Box::new), last, _membership }
+            let (counted, tls) = (Counted { stream, meter: Meter::new() }, tls.map(Box::new));
+            Guarded { counted, tls, last, _membership, if_broken: Mutex::default() }
         });
         (Self(guarded), handle.expect("made with the stream"))
     }
@@ -152,10 +165,18 @@ impl Guarded {
     pub(super) fn meter(&self) -> &Meter {
         &self.counted.meter
     }
+
+    pub(super) fn if_broken(&self, act: Option<Box<dyn FnOnce() + Send>>) {
+        *self.if_broken.lock().unwrap_or_else(PoisonError::into_inner) = act.map(IfBroken);
+    }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        let act = self.if_broken.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(IfBroken(act)) = act.filter(|_| self.counted.meter.is_broken()) {
+            act();
+        }
         let _ = self.last.set(self.counted.meter.reading()); // once; before the membership goes, which asks for it
     }
 }

@@ -89,9 +89,9 @@ pub struct EngineRules {
     pub handshakes_per_second_max: usize,
     /// How long a client whose transport broke off may come back as if nothing had been; zero: not at all. Only the lean engine.
     pub recovery_window: Duration,
-    /// Connections that wait for their clients to come back; more end at once. With the next figure it bounds what all of them cost.
+    /// Connections that wait for their clients to come back; more end at once.
     pub recovery_connections_max: usize,
-    /// Bytes of events that are kept of each connection for that; a client that has read less begins anew.
+    /// Bytes of events that are kept of each connection for that, those that are not away among them; a client that has read less begins anew.
     pub recovery_bytes_max: usize,
 }
 
@@ -156,11 +156,11 @@ impl Engine {
         }
     }
 
-    /// Closes all clients' connections, in good order as far as they read.
-    pub async fn close(&self) {
+    /// Closes all clients' connections within `limit`, in good order as far as they read.
+    pub async fn close(&self, limit: Duration) {
         match self {
-            Self::Socketioxide(oxide) => oxide.close().await,
-            Self::Lean(lean) => lean.close().await,
+            Self::Socketioxide(oxide) => oxide.close(limit).await,
+            Self::Lean(lean) => lean.close(limit).await,
         }
     }
 }

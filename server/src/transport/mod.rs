@@ -66,7 +66,7 @@ pub enum EndReason {
     ProtocolViolation,
     /// The proof of identity ended.
     TokenExpired,
-    /// The peer reads too slowly.
+    /// The peer reads too slowly: more waits for it than may. It may come back at once and catch up.
     SlowConsumer,
     /// The client sends faster than it may.
     TooManyRequests,

@@ -9,6 +9,7 @@ mod sessions;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
@@ -32,8 +33,12 @@ use crate::{
     transport::{EndReason, Engine},
 };
 
-/// Of the time for a drain, the part in which connections end by themselves; the rest is for the store and for cutting what is left.
+/// Of the time for a drain, the part in which connections end by themselves.
 const GOODBYE_SHARE: u32 = 2;
+/// The part behind that in which what is left of them closes or is cut; the rest is for the store.
+const CLOSING_SHARE: u32 = 4;
+/// The part that those have who were cut, twice: to leave, and to be thrown out.
+const GRACE_SHARE: u32 = 16;
 
 /// The first port that needs no privilege, and where the others are found without it: 80 becomes 8080.
 const PRIVILEGED_END: u16 = 1024;
@@ -271,23 +276,23 @@ impl Server {
         self.core.registry().stop_accepting();
         self.listeners.iter().for_each(|(_, serving)| serving.stop_accepting());
         let goodbye = deadline - limit / GOODBYE_SHARE;
+        let (closed, grace) = (goodbye + limit / CLOSING_SHARE, limit / GRACE_SHARE);
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
         let _ = tokio::time::timeout_at(
             goodbye,
             self.core.registry().end_all(EndReason::ServerStopping, limit / GOODBYE_SHARE / 2),
         )
         .await;
         if let Some(engine) = &self.engine {
-            engine.close().await;
+            engine.close(left(closed)).await;
         }
-        let mut cut = 0;
-        for (_, serving) in self.listeners {
-            cut += serving.stop(goodbye.saturating_duration_since(Instant::now())).await;
-        }
+        let stopping = self.listeners.into_iter().map(|(_, serving)| serving.stop(left(closed), grace));
+        let cut = join_all(stopping).await.into_iter().sum();
         if tokio::time::timeout_at(deadline, self.core.stop()).await.is_err() {
             tracing::warn!("something still waited for its backend at the end of the drain; it was never confirmed");
         }
         if let Some(admin) = self.admin {
-            admin.stop(deadline.saturating_duration_since(Instant::now())).await;
+            admin.stop(left(deadline), grace).await;
         }
         cut
     }

@@ -8,19 +8,18 @@ use super::{
     Above, Door, Shared, app,
     elsewhere::{self, Arrival},
     line::{Inside, Line},
-    over::{Over, Parting},
+    over::{Over, Parting, unheard},
     packet::Packet,
     recovery::Return,
     session::{Session, sink},
     talk::Step,
     wire::Wire,
-    ws::{self, code},
+    ws::code,
 };
 use crate::{
     auth::{Admission, AuthError, Identity, token::handshake_token},
     chat::{ConnectRefusal, Connection},
     connection,
-    listener::CutReason,
     store::DeviceId,
     transport::{EndReason, Sink},
 };
@@ -131,8 +130,7 @@ impl Shared {
             return Some(line);
         }
         let Ok(identity) = door.verify(auth, &line.session.credentials).await else { return Some(line) };
-        let user = identity.as_ref().map(|identity| &identity.user);
-        shelf.hand_over(pid, user, offset, line).err()
+        shelf.hand_over(pid, identity.as_ref(), offset, line).err()
     }
 
     /// A CONNECT: verified and counted before it is answered, then driven until the client is out again.
@@ -224,11 +222,15 @@ impl Door {
 
 /// The end: last words as far as the client reads them.
 async fn part(shared: &Shared, session: Arc<Session>, wire: Option<Wire>, over: Over) {
+    session.deafen();
     let Some(wire) = wire else {
         let lingers = session.out().part(Some(shared.close.clone()));
         session.mark_if(lingers);
         // Only who is asked to go may find the session once more, to read so: whoever broke it or left has read enough.
-        if matches!(over.reason, EndReason::EndAsked | EndReason::TokenExpired | EndReason::ServerStopping) {
+        if matches!(
+            over.reason,
+            EndReason::EndAsked | EndReason::TokenExpired | EndReason::SlowConsumer | EndReason::ServerStopping
+        ) {
             let _ = tokio::time::timeout(GOODBYE_MAX, session.closed()).await;
         }
         session.retire();
@@ -243,10 +245,10 @@ async fn part(shared: &Shared, session: Arc<Session>, wire: Option<Wire>, over: 
         Parting::Gone => {}
         Parting::Cut(reason) => wire.handle.cut(reason),
         Parting::Close(code) => {
-            let is_new = session.out().part(Some(Packet::control(ws::close(code))));
+            let is_new = session.out().part(Some(Parting::frame(code, over.reason)));
             session.mark_if(is_new);
             if tokio::time::timeout(GOODBYE_MAX, wire.drain()).await.is_err() {
-                wire.handle.cut(CutReason::Shutdown);
+                wire.handle.cut(unheard(over.reason));
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{
     ear::{Ear, Manners},
     life,
     over::Over,
-    recovery::Return,
+    recovery::{Return, Returned},
     session::{Said, Session},
     talk::{Step, Talk},
     wire::Wire,
@@ -118,8 +118,11 @@ impl Inside<'_> {
         let Some(over) = self.line.over.filter(is_accident) else { return false };
         life::part_now(self.line, over);
         match back.wait(self.connection).await {
-            Some((line, entry)) => {
+            Some(Returned { line, entry, identity }) => {
                 (*self.line, self.entry) = (*line, entry);
+                if let Some(identity) = identity {
+                    self.connection.prove_until(identity.expires_at_ms);
+                }
                 true
             }
             None => false,

@@ -14,8 +14,9 @@
 //!
 //! Raw WebSocket ([`websocket`]) is the same without polls and without Socket.IO's packets.
 //!
-//! An idle session costs no buffer, no timer and no channel. A client that sends faster than its commands are carried out is held back by
-//! not reading; one that reads too slowly fills its queue and is cut, and the listener's watcher cuts those that stopped reading.
+//! An idle session costs no buffer and no channel, and no timer but that of a token that expires. A client that sends faster than its commands
+//! are carried out is held back by not reading; one that reads too slowly fills its queue, is told so (close code 1013, "slow consumer") and
+//! sent away, and the listener's watcher cuts those that stopped reading.
 //!
 //! What it is not: a library for others, with rooms and acknowledgements asked of clients. For a chat core it knows one namespace and sends no
 //! attachments, because no dialect here has any; an application that wants more (`app.rs`) sees to them itself.
@@ -74,7 +75,7 @@ use outbox::Bounds;
 use recovery::Shelf;
 use table::Table;
 
-/// How long sessions may take to end when the engine closes; a client that does not read is cut by then.
+/// How long sessions may take at most to end when the engine closes; a client that does not read is cut by then.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// What the parts of one engine share.
@@ -212,14 +213,14 @@ impl Lean {
         LeanService::new(Arc::clone(&self.shared))
     }
 
-    /// Closes all clients' sessions, in good order as far as they read.
-    pub async fn close(&self) {
+    /// Closes all clients' sessions within `limit`, in good order as far as they read.
+    pub async fn close(&self, limit: Duration) {
         self.shared.is_closing.store(true, Ordering::Release);
         for session in self.shared.table.all() {
             session.stop_softly(EndReason::ServerStopping);
         }
         self.shared.tasks.close();
-        if tokio::time::timeout(CLOSE_MAX, self.shared.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(CLOSE_MAX.min(limit), self.shared.tasks.wait()).await.is_err() {
             tracing::info!("some clients do not read: they are cut");
         }
     }

@@ -77,6 +77,11 @@ impl Outbox {
         }
     }
 
+    /// Everything that waits, of which nothing was written.
+    pub(super) fn into_packets(self) -> impl Iterator<Item = Packet> {
+        self.first.into_iter().chain(self.rest.into_iter().flat_map(|rest| *rest))
+    }
+
     fn packets(&self) -> impl Iterator<Item = &Packet> {
         self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }

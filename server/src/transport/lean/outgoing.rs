@@ -27,8 +27,8 @@ enum Carrier {
     Closed,
 }
 
-/// What is held back.
-type Held = Vec<Packet>;
+/// What is held back, within the bounds of the queue that it will stand in.
+type Held = Outbox;
 
 /// The number of the first who asks to enter; a raw WebSocket has no other.
 pub(super) const FIRST_ENTRY: u32 = 1;
@@ -111,14 +111,10 @@ impl Outgoing {
         if !self.is_open() || entry != self.entry {
             return Err(CannotTake::Closed);
         }
-        match &mut self.held {
-            Some(held) if held.len() < bounds.packets_max => {
-                held.push(packet.clone());
-                return Ok(false);
-            }
-            Some(_) => return Err(CannotTake::Full),
-            None => self.outbox.push(packet.clone(), bounds).map_err(|_| CannotTake::Full)?,
+        if let Some(held) = &mut self.held {
+            return held.push(packet.clone(), bounds).map(|()| false).map_err(|_| CannotTake::Full);
         }
+        self.outbox.push(packet.clone(), bounds).map_err(|_| CannotTake::Full)?;
         Ok(self.mark())
     }
 
@@ -138,7 +134,7 @@ impl Outgoing {
             return false;
         }
         self.outbox.push_anyway(welcome);
-        for packet in self.held.take().into_iter().flat_map(|held| *held) {
+        for packet in self.held.take().into_iter().flat_map(|held| held.into_packets()) {
             self.outbox.push_anyway(packet);
         }
         self.mark()

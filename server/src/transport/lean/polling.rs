@@ -18,9 +18,9 @@ use super::{
     outgoing::{Outgoing, Polled},
     request::Refused,
     service::{credentials, peer},
-    session::{Said, Session},
+    session::{Deaf, Said, Session},
 };
-use crate::transport::EndReason;
+use crate::{listener::ConnectionHandle, transport::EndReason};
 
 /// While a WebSocket is tried, a poll without packets is let go after this time: often enough for the client to stop polling, seldom enough
 /// for one that does not.
@@ -45,24 +45,37 @@ pub(super) fn open(shared: &Arc<Shared>, request: &Request<Body>) -> Response {
     answer::packets(bytes::Bytes::copy_from_slice(open.text()))
 }
 
-/// A poll: answered when something waits.
-pub(super) async fn poll(shared: Arc<Shared>, session: Arc<Session>) -> Response {
+/// A poll: answered when something waits. If its client does not take the answer, the session is over: nobody could tell what was missed.
+pub(super) async fn poll(shared: Arc<Shared>, session: Arc<Session>, connection: Option<ConnectionHandle>) -> Response {
+    let payload = wait(&shared, &session).await;
+    if let (Ok(_), Some(connection)) = (&payload, connection) {
+        let session = Arc::downgrade(&session);
+        connection.if_broken(move || {
+            if let Some(session) = session.upgrade() {
+                session.stop(EndReason::TransportClosed);
+            }
+        });
+    }
+    payload.map_or_else(answer::refused, answer::packets)
+}
+
+async fn wait(shared: &Shared, session: &Arc<Session>) -> Result<bytes::Bytes, Refused> {
     let polled = session.out().poll();
     let (receiver, patience) = match polled {
         Polled::Packets(payload) => {
             session.bell.ring(); // the last words may have been among them
-            return answer::packets(payload);
+            return Ok(payload);
         }
         Polled::Wait(receiver) => (receiver, None),
         Polled::WaitBriefly(receiver) => (receiver, Some(PROBE_POLL_MAX)),
         Polled::Conflict => {
             session.stop(EndReason::ProtocolViolation);
-            return answer::refused(Refused::BadRequest);
+            return Err(Refused::BadRequest);
         }
-        Polled::Elsewhere => return answer::refused(Refused::BadRequest),
-        Polled::Over => return answer::refused(Refused::UnknownSession),
+        Polled::Elsewhere => return Err(Refused::BadRequest),
+        Polled::Over => return Err(Refused::UnknownSession),
     };
-    let mut pending = Pending { session: &session, is_over: false };
+    let mut pending = Pending { session, is_over: false };
     let mut receiver = receiver;
     let payload = match patience {
         None => receiver.await,
@@ -76,7 +89,7 @@ pub(super) async fn poll(shared: Arc<Shared>, session: Arc<Session>) -> Response
     };
     pending.is_over = true;
     session.bell.ring();
-    payload.map_or_else(|_| answer::refused(Refused::UnknownSession), answer::packets)
+    payload.map_err(|_| Refused::UnknownSession)
 }
 
 /// What the client says.
@@ -93,11 +106,15 @@ pub(super) async fn post(shared: Arc<Shared>, session: Arc<Session>, request: Re
     let response = match said {
         Ok(said) => {
             let closes = said.iter().any(|said| matches!(said, Said::Text(text) if is_close(text)));
-            session.hear(said).await;
+            let heard = session.hear(said).await;
             if closes {
                 session.retire();
             }
-            answer::taken()
+            match heard {
+                Ok(()) => answer::taken(),
+                Err(Deaf::Elsewhere) => answer::refused(Refused::BadRequest),
+                Err(Deaf::Over) => answer::refused(Refused::UnknownSession),
+            }
         }
         Err(Unheard::TooLarge) => answer::too_large(),
         Err(Unheard::Malformed) => {

@@ -30,6 +30,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    auth::Identity,
     chat::Connection,
     store::{
         DeviceId, Position,
@@ -59,7 +60,16 @@ struct Waiting {
     /// Whose it is, as the handshake proved.
     user: Option<UserId>,
     voice: Arc<Voice>,
-    taker: oneshot::Sender<(Box<Line>, u32)>,
+    taker: oneshot::Sender<Returned>,
+}
+
+/// A client who is back.
+pub(super) struct Returned {
+    pub(super) line: Box<Line>,
+    /// As which of his session's visitors.
+    pub(super) entry: u32,
+    /// Who he is, as this time's handshake proved.
+    pub(super) identity: Option<Identity>,
 }
 
 impl fmt::Debug for Waiting {
@@ -99,12 +109,13 @@ impl Shelf {
     pub(super) fn hand_over(
         &self,
         pid: &str,
-        user: Option<&UserId>,
+        identity: Option<&Identity>,
         offset: Option<Offset>,
         mut line: Box<Line>,
     ) -> Result<(), Box<Line>> {
         let waiting = {
             let mut all = self.waiting();
+            let user = identity.map(|identity| &identity.user);
             let is_his = all.get(pid).is_some_and(|waiting| waiting.user.as_ref() == user);
             if is_his { all.remove(pid) } else { None }
         };
@@ -112,7 +123,7 @@ impl Shelf {
         // With an offset that is forgotten nothing can be gone on with: dropping `taker` ends what has waited.
         let Some(entry) = voice.resume(&line.session, offset) else { return Err(line) };
         line.talk.entered();
-        if let Err((line, _)) = taker.send((line, entry)) {
+        if let Err(Returned { line, .. }) = taker.send(Returned { line, entry, identity: identity.cloned() }) {
             life::abandon(line); // it ended in this moment
         }
         Ok(())
@@ -166,15 +177,17 @@ impl Return {
         Self { shelf: Arc::clone(shelf), user, voice, elsewhere }
     }
 
-    /// The server stops: its client may come back to another instance.
+    /// The server stops: its client may come back to another instance. From here on the client is told nothing more (the others of its rooms
+    /// go as well): an offset that nobody else knows would be of no use to him.
     pub(super) async fn leave_behind(&mut self, connection: &Connection) {
         if let (Some(elsewhere), Some(user)) = (&mut self.elsewhere, &self.user) {
+            self.voice.state().at = None;
             elsewhere.leave(&self.voice, user, connection).await;
         }
     }
 
     /// Waits for the client, for whom a transport has just broken off; `None`: it does not come.
-    pub(super) async fn wait(&mut self, connection: &Connection) -> Option<(Box<Line>, u32)> {
+    pub(super) async fn wait(&mut self, connection: &Connection) -> Option<Returned> {
         self.voice.state().at = None;
         let (taker, receiver) = oneshot::channel();
         {
@@ -209,14 +222,14 @@ impl Return {
 struct Place<'a> {
     shelf: &'a Shelf,
     pid: &'a str,
-    receiver: oneshot::Receiver<(Box<Line>, u32)>,
+    receiver: oneshot::Receiver<Returned>,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.shelf.waiting().remove(self.pid);
         self.receiver.close();
-        if let Ok((line, _)) = self.receiver.try_recv() {
+        if let Ok(Returned { line, .. }) = self.receiver.try_recv() {
             life::abandon(line);
         }
     }

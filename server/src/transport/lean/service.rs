@@ -54,7 +54,10 @@ impl LeanService {
         match ask {
             Ask::Post(_) => polling::post(shared, session, request).await,
             Ask::Upgrade(_) => upgrade::upgrade(&shared, session, request),
-            Ask::Poll(_) | Ask::OpenPolling | Ask::OpenWebSocket => polling::poll(shared, session).await,
+            Ask::Poll(_) | Ask::OpenPolling | Ask::OpenWebSocket => {
+                let connection = request.extensions().get::<ConnectionHandle>().cloned();
+                polling::poll(shared, session, connection).await
+            }
         }
     }
 }

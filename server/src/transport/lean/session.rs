@@ -74,6 +74,17 @@ struct Incoming {
     /// Asked to end.
     stop: Option<EndReason>,
     is_posting: bool,
+    /// The reading end is on the WebSocket, or gone: it takes nothing from polls any more.
+    deaf: Option<Deaf>,
+}
+
+/// Why a POST is not heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deaf {
+    /// The session has moved to a WebSocket.
+    Elsewhere,
+    /// It is over.
+    Over,
 }
 
 /// What the reading end finds.
@@ -244,7 +255,9 @@ impl Session {
             }
             return Taken::Said(said);
         }
-        incoming.wire.take().map_or(Taken::Nothing, |wire| Taken::Wire(*wire))
+        let Some(wire) = incoming.wire.take() else { return Taken::Nothing };
+        incoming.deaf.get_or_insert(Deaf::Elsewhere);
+        Taken::Wire(*wire)
     }
 
     /// Why it was asked to end.
@@ -267,13 +280,16 @@ impl Session {
     }
 
     /// Hands over what a POST said, once what the last one said is taken: a client that is quicker than the core waits.
-    pub(super) async fn hear(&self, said: VecDeque<Said>) {
+    ///
+    /// # Errors
+    /// Nobody takes it any more.
+    pub(super) async fn hear(&self, said: VecDeque<Said>) -> Result<(), Deaf> {
         loop {
             let room = self.room.notified();
             {
                 let mut incoming = self.incoming();
-                if incoming.stop.is_some() {
-                    return;
+                if let Some(deaf) = incoming.deaf.or(incoming.stop.map(|_| Deaf::Over)) {
+                    return Err(deaf);
                 }
                 if incoming.said.is_empty() {
                     incoming.said = said;
@@ -283,6 +299,14 @@ impl Session {
             room.await;
         }
         self.bell.ring();
+        Ok(())
+    }
+
+    /// Takes nothing more from its client, and lets go a POST that waits to be heard.
+    pub(super) fn deafen(&self) {
+        let deaf = Incoming { deaf: Some(Deaf::Over), ..Incoming::default() };
+        let _unheard = std::mem::replace(&mut *self.incoming(), deaf);
+        self.room.notify_one();
     }
 
     /// Goes on over this WebSocket.

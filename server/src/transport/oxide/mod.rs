@@ -81,9 +81,9 @@ impl Oxide {
         self.service.clone()
     }
 
-    /// Closes all clients' connections, in good order as far as they read.
-    pub async fn close(&self) {
-        if tokio::time::timeout(ENGINE_CLOSE_MAX, self.io.close()).await.is_err() {
+    /// Closes all clients' connections within `limit`, in good order as far as they read.
+    pub async fn close(&self, limit: Duration) {
+        if tokio::time::timeout(ENGINE_CLOSE_MAX.min(limit), self.io.close()).await.is_err() {
             tracing::info!("some clients do not read: they are cut");
         }
     }

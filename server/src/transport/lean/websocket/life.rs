@@ -10,7 +10,7 @@ use super::{
     super::{
         ear::{Ear, Manners},
         outgoing::Outgoing,
-        over::{Over, Parting},
+        over::{Over, Parting, unheard},
         packet::Packet,
         session::{Said, Session},
         table::Place,
@@ -37,23 +37,27 @@ enum Farewell {
     Gone,
     /// At once.
     Cut(CutReason),
-    /// By a close frame, and what the dialect says before it.
-    Words { event: Option<Box<Event>>, code: Option<u16>, words: String },
+    /// By a close frame, and what the dialect says before it. Who does not take that in time is cut.
+    Words { event: Option<Box<Event>>, code: Option<u16>, words: String, unheard: CutReason },
 }
 
 impl Farewell {
     fn plain(code: u16, words: &str) -> Self {
-        Self::Words { event: None, code: Some(code), words: words.to_owned() }
+        Self::worded(None, Some(code), words.to_owned())
+    }
+
+    fn worded(event: Option<Event>, code: Option<u16>, words: String) -> Self {
+        Self::Words { event: event.map(Box::new), code, words, unheard: CutReason::Shutdown }
     }
 
     fn unauthorized(code: u16, words: impl Into<String>) -> Self {
         let words = words.into();
-        Self::Words { event: Some(Box::new(Event::NotAuthenticated(words.clone()))), code: Some(code), words }
+        Self::worded(Some(Event::NotAuthenticated(words.clone())), Some(code), words)
     }
 
     fn stopping() -> Self {
         let words = EndReason::ServerStopping.as_str().to_owned();
-        Self::Words { event: Some(Box::new(Event::Stopping)), code: Some(code::AWAY), words }
+        Self::worded(Some(Event::Stopping), Some(code::AWAY), words)
     }
 }
 
@@ -129,10 +133,14 @@ impl Endpoint {
                 Farewell::unauthorized(unauthorized, format!("Authentication error: {}", AuthError::Expired))
             }
             (EndReason::TooManyRequests, _) => Farewell::plain(code::POLICY, over.reason.as_str()),
+            (EndReason::SlowConsumer, _) => {
+                let (code, words) = (Some(code::AGAIN), over.reason.as_str().to_owned());
+                Farewell::Words { event: None, code, words, unheard: unheard(over.reason) }
+            }
             (_, Parting::Gone) => Farewell::Gone,
             (_, Parting::Cut(reason)) => Farewell::Cut(reason),
             (EndReason::ClientLeft | EndReason::ProtocolViolation, Parting::Close(code)) => {
-                Farewell::Words { event: None, code, words: String::new() }
+                Farewell::worded(None, code, String::new())
             }
             (_, Parting::Close(code)) => Farewell::plain(code.unwrap_or(code::NORMAL), over.reason.as_str()),
         }
@@ -145,14 +153,14 @@ impl Endpoint {
         match farewell {
             Farewell::Gone => {}
             Farewell::Cut(reason) => wire.handle.cut(reason),
-            Farewell::Words { event, code, words } => {
+            Farewell::Words { event, code, words, unheard } => {
                 if let Some(frame) = event.and_then(|event| Frame::of(self.core.dialect(), &event)) {
                     session.say(frame.packet().clone());
                 }
                 let is_new = session.out().part(Some(Packet::control(ws::close_saying(code, &words))));
                 session.mark_if(is_new);
                 if tokio::time::timeout(GOODBYE_MAX, wire.drain()).await.is_err() {
-                    wire.handle.cut(CutReason::Shutdown);
+                    wire.handle.cut(unheard);
                 }
             }
         }
