@@ -222,18 +222,22 @@ impl Door {
 
 /// The end: last words as far as the client reads them.
 async fn part(shared: &Shared, session: Arc<Session>, wire: Option<Wire>, over: Over) {
-    session.deafen();
     let Some(wire) = wire else {
-        let lingers = session.out().part(Some(shared.close.clone()));
-        session.mark_if(lingers);
         // Only who is asked to go may find the session once more, to read so: whoever broke it or left has read enough.
-        if matches!(
+        let is_asked_to_go = matches!(
             over.reason,
             EndReason::EndAsked | EndReason::TokenExpired | EndReason::SlowConsumer | EndReason::ServerStopping
-        ) {
-            let _ = tokio::time::timeout(GOODBYE_MAX, session.closed()).await;
+        );
+        if !is_asked_to_go {
+            session.retire();
         }
-        session.retire();
+        session.deafen();
+        let is_new = session.out().part(Some(shared.close.clone()));
+        session.mark_if(is_new);
+        if is_asked_to_go {
+            let _ = tokio::time::timeout(GOODBYE_MAX, session.closed()).await;
+            session.retire();
+        }
         if !matches!(over.parting, Parting::Cut(_)) {
             session.flush();
         }
@@ -241,6 +245,7 @@ async fn part(shared: &Shared, session: Arc<Session>, wire: Option<Wire>, over: 
         return;
     };
     session.retire();
+    session.deafen();
     match over.parting {
         Parting::Gone => {}
         Parting::Cut(reason) => wire.handle.cut(reason),
