@@ -12,8 +12,8 @@ use chatwright_server::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use support::{Client, Got, PATIENCE, server};
-use tokio::time::timeout;
-use tokio_tungstenite::{connect_async, tungstenite::Message};
+use tokio::{net::TcpSocket, time::timeout};
+use tokio_tungstenite::{client_async, tungstenite::Message};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pipelined_events_take_effect_in_the_order_sent() {
@@ -113,7 +113,9 @@ async fn who_reads_too_slowly_is_told_so_behind_what_waits_for_him() {
     let server = server::with(Config { connections, ..config }).await;
     let mut alice = Client::in_room(server.address, "alice", "room").await;
     let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", server.address);
-    let (mut slow, _) = connect_async(url).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap(); // what waits, waits in the server
+    let (mut slow, _) = client_async(url, socket.connect(server.address).await.unwrap()).await.unwrap();
     let token = server::token("slow", Duration::from_secs(60));
     slow.send(Message::text(format!("40{}", json!({"token": token})))).await.unwrap();
     slow.send(Message::text(r#"42["join_room",{"roomId":"room"}]"#)).await.unwrap();
