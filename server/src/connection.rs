@@ -1,6 +1,6 @@
 //! The driver of one connection: its commands one after the other, until something ends it.
 
-use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc};
 
 use chatwright_protocol::{
     dialects::{AppPacket, ServerSide},
@@ -13,13 +13,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
     chat::{Confirmation, Connection, Core},
-    clock,
     metrics::Metrics,
     transport::{CannotTake, EndReason, Frame},
 };
-
-/// The longest single sleep of the expiry clock: tokens may be good for years, timers need not be.
-const EXPIRY_LOOK: Duration = Duration::from_secs(3600);
 
 /// One packet with the way to answer it, if its sender asked for an answer.
 pub(crate) struct Incoming {
@@ -129,7 +125,7 @@ pub(crate) async fn drive(
     metrics: &Metrics,
     mut inbox: impl Inbox,
 ) -> EndReason {
-    let mut ending = pin!(tokio::task::unconstrained(ending(connection)));
+    let mut ending = pin!(ending(core, connection));
     let reason = loop {
         // What comes most is looked at first: a message asks neither clock nor bell.
         let incoming = match select(pin!(next(&mut inbox)), &mut ending).await {
@@ -147,8 +143,7 @@ pub(crate) async fn drive(
     reason
 }
 
-/// Returns the next thing that the client says. One that never pauses uses up his turn: then others have theirs, and the
-/// clock is looked at, which counts on no turn.
+/// Returns the next thing that the client says. One that never pauses uses up his turn: then others have theirs, and the bell is heard.
 async fn next(inbox: &mut impl Inbox) -> Option<Incoming> {
     tokio::task::consume_budget().await;
     inbox.next().await
@@ -189,26 +184,20 @@ fn name_of(outcome: &Result<Confirmation, Refusal>) -> &'static str {
 }
 
 /// Returns why the connection ends when that is asked for, or when its proof of identity ends: its last one, if it has brought another.
-async fn ending(connection: &Connection) -> EndReason {
+async fn ending(core: &Arc<dyn Core>, connection: &Arc<Connection>) -> EndReason {
     loop {
         if let Some(reason) = connection.ended() {
             return reason;
         }
-        match connection.identity().and_then(|identity| identity.expires_at_ms) {
-            None => connection.rung().await,
-            Some(expires_at_ms) => {
-                let left = Duration::from_millis(expires_at_ms.saturating_sub(clock::unix_ms()));
-                if left.is_zero() {
-                    return EndReason::TokenExpired;
-                }
-                let _ = tokio::time::timeout(left.min(EXPIRY_LOOK), connection.rung()).await; // either way one looks again
-            }
-        }
+        let _expected = core.registry().expect_expiry(connection);
+        connection.rung().await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chatwright_protocol::vocabulary::UserId;
     use tokio::time::timeout;
 
@@ -216,6 +205,7 @@ mod tests {
     use crate::{
         auth::Identity,
         chat::gateway::Services,
+        clock,
         store::{DeviceId, InstanceId},
         transport::Sink,
     };

@@ -125,6 +125,11 @@ impl Connection {
         self.bell.ring();
     }
 
+    /// Until when its proof of identity is good, in milliseconds since the Unix epoch; `None`: for ever, or there is none.
+    pub(crate) fn proved_until(&self) -> Option<u64> {
+        self.standing().identity.as_ref().and_then(|identity| identity.expires_at_ms)
+    }
+
     pub(super) fn set_identity(&self, identity: Identity) {
         self.standing().identity = Some(identity);
     }

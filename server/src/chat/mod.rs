@@ -7,6 +7,7 @@ mod backlog;
 mod connection;
 pub mod conversations;
 pub mod direct;
+mod expiries;
 pub mod gateway;
 mod health;
 mod limits;

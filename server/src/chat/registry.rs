@@ -8,7 +8,10 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectRefusal, Connection};
+use super::{
+    ConnectRefusal, Connection,
+    expiries::{Expected, Expiries},
+};
 use crate::{metrics::Metrics, store::DeviceId, transport::EndReason};
 
 /// How often a drain looks whether all connections have ended.
@@ -26,13 +29,19 @@ pub struct Registry {
     connections_max: usize,
     connections: Mutex<HashMap<DeviceId, Arc<Connection>>>,
     stopping: CancellationToken,
+    expiries: Arc<Expiries>,
 }
 
 impl Registry {
     /// An empty one for at most so many.
     #[must_use]
     pub fn new(connections_max: usize) -> Self {
-        Self { connections_max, connections: Mutex::default(), stopping: CancellationToken::new() }
+        Self {
+            connections_max,
+            connections: Mutex::default(),
+            stopping: CancellationToken::new(),
+            expiries: Arc::default(),
+        }
     }
 
     /// Lets a connection in.
@@ -65,6 +74,11 @@ impl Registry {
         tracing::info!("Client disconnected: {} Reason: {reason}", connection.id());
         metrics.session_closed();
         true
+    }
+
+    /// Ends the connection when its proof of identity ends, as long as what is returned lives; `None`: it has none that ends.
+    pub(crate) fn expect_expiry(&self, connection: &Arc<Connection>) -> Option<Expected> {
+        connection.proved_until().map(|until| self.expiries.expect(until, connection))
     }
 
     /// The connection of this id, if it is in.

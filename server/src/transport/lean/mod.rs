@@ -14,9 +14,9 @@
 //!
 //! Raw WebSocket ([`websocket`]) is the same without polls and without Socket.IO's packets.
 //!
-//! An idle session costs no buffer and no channel, and no timer but that of a token that expires. A client that sends faster than its commands
-//! are carried out is held back by not reading; one that reads too slowly fills its queue, is told so (close code 1013, "slow consumer") and
-//! sent away, and the listener's watcher cuts those that stopped reading.
+//! An idle session costs no buffer, no channel and no timer. A client that sends faster than its commands are carried out is held back by
+//! not reading; one that reads too slowly fills its queue, is told so (close code 1013, "slow consumer") and sent away, and the listener's
+//! watcher cuts those that stopped reading.
 //!
 //! What it is not: a library for others, with rooms and acknowledgements asked of clients. For a chat core it knows one namespace and sends no
 //! attachments, because no dialect here has any; an application that wants more (`app.rs`) sees to them itself.
