@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 mod connection;
 pub mod contract;
+mod cuid;
 pub mod echo;
 pub mod events;
 pub mod http;

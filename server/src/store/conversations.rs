@@ -21,10 +21,6 @@ pub struct Letter {
     pub text: String,
     /// Milliseconds since the Unix epoch: `createdAt`.
     pub sent_at_ms: u64,
-    /// The id of the event about it, the same whenever that event is said.
-    pub dedupe_id: Uuid,
-    /// The id of the conversation if this is its first message (a cuid).
-    pub fresh_conversation: RoomId,
 }
 
 /// A conversation as somebody finds it.
@@ -43,7 +39,7 @@ pub struct Head {
 pub struct WaitingEvent {
     /// Its place in the outbox; grows.
     pub place: u64,
-    /// The event, complete with recipients and `dedupe_id`.
+    /// The event, complete with recipients and `dedupe_id`, which is the same whenever the event is handed out.
     pub event: MessageSent,
 }
 
@@ -73,8 +69,8 @@ pub enum Page {
 ///   recognise it by its `dedupe_id`), better to one.
 /// - *Time*: each call answers within a bounded time.
 pub trait ConversationStore: Send + Sync {
-    /// Stores a message in the conversation of exactly its participants, which is made if it is not there; moves `lastMessageAt`, and
-    /// the sender's `lastReadAt`.
+    /// Stores a message in the conversation of exactly its participants, which is made with a fresh id (a cuid) if it is not there;
+    /// moves `lastMessageAt`, and the sender's `lastReadAt`.
     fn send<'a>(&'a self, letter: &'a Letter, attempt: Attempt) -> StoreFuture<'a, Message>;
 
     /// A conversation as it is now; `None`: no such.

@@ -36,6 +36,9 @@ pub(super) struct SendJson<'a> {
 /// Room for so many ids at first: a list that grows from nothing is copied thrice before it is as long.
 const USUAL_USERS: usize = 16;
 
+/// Room for so many more at once if there are more: who writes to so many mostly writes to a great many.
+const MANY_USERS: usize = 112;
+
 /// Users' ids.
 #[derive(Debug)]
 pub(super) struct UsersJson(pub(super) Vec<UserId>);
@@ -53,6 +56,9 @@ impl<'de> Deserialize<'de> for UsersJson {
             fn visit_seq<A: SeqAccess<'de>>(self, mut ids: A) -> Result<UsersJson, A::Error> {
                 let mut users = Vec::with_capacity(USUAL_USERS);
                 while let Some(UserJson(user)) = ids.next_element()? {
+                    if users.len() == users.capacity() {
+                        users.reserve(MANY_USERS);
+                    }
                     users.push(user);
                 }
                 Ok(UsersJson(users))

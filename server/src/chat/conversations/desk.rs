@@ -137,6 +137,10 @@ impl Desk {
     /// Whether the store has more of a conversation than was told here; one that was not known is followed from here on.
     pub(super) fn lags_behind(&self, head: &Head) -> bool {
         let mut state = self.state();
+        let line = state.lines.get(&head.conversation);
+        if line.is_some_and(|line| line.followed_at == state.arrivals && line.told() >= head.sequence) {
+            return false; // as nearly always
+        }
         let mut known = head.participants.iter().filter_map(|user| state.here.get(user)).peekable();
         if known.peek().is_none() {
             return false;

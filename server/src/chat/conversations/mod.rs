@@ -2,7 +2,6 @@
 //! [`Hub::handle`](Core::handle) is the dispatcher.
 
 mod census;
-mod cuid;
 mod desk;
 mod heal;
 mod history;

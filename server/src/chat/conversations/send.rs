@@ -8,14 +8,13 @@ use chatwright_protocol::{
 };
 
 use super::{
-    Hub, away, check_id, cuid,
+    Hub, away, check_id,
     line::{Next, Told},
 };
 use crate::{
     bus::NoticeBody,
-    chance,
     chat::{Confirmation, Connection},
-    clock,
+    clock, cuid,
     store::{Attempt, StoreError, Stored, conversations::Letter},
     transport::Frame,
 };
@@ -31,15 +30,7 @@ impl Hub {
         let participants = self.participants(&user, recipients)?;
         self.check_text(&text)?;
         self.metrics.message_received();
-        let letter = Letter {
-            id: cuid::fresh(),
-            sender: user,
-            participants,
-            text,
-            sent_at_ms: clock::unix_ms(),
-            dedupe_id: chance::uuid(),
-            fresh_conversation: cuid::fresh(),
-        };
+        let letter = Letter { id: cuid::fresh(), sender: user, participants, text, sent_at_ms: clock::unix_ms() };
         let message = self.store(&letter).await.map_err(|problem| away(&problem))?;
         if self.ports.events.is_some() {
             self.posted.notify_one();

@@ -2,14 +2,18 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Mutex, MutexGuard},
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use chatwright_protocol::vocabulary::{Member, Message, MessageId, MessageKind, RoomId, UserId};
 use futures_util::future::ready;
 
 use super::{ConversationStore, Head, Letter, Page, WaitingEvent, event_of};
-use crate::store::{Attempt, StoreError, StoreFuture};
+use crate::{
+    chance, cuid,
+    store::{Attempt, StoreError, StoreFuture},
+};
 
 /// Messages kept of a conversation, the newest: memory is no archive.
 pub const MESSAGES_MAX: usize = 10_000;
@@ -32,9 +36,10 @@ pub struct MemoryConversations {
 
 #[derive(Debug, Default)]
 struct State {
-    conversations: HashMap<RoomId, Conversation>,
-    /// By [`key_of`] them.
-    by_participants: HashMap<Vec<u8>, RoomId>,
+    /// By [`key_of`] their participants: so a message finds its conversation at one look.
+    conversations: HashMap<Arc<[u8]>, Conversation>,
+    /// Where they are.
+    keys: HashMap<RoomId, Arc<[u8]>>,
     by_user: HashMap<UserId, HashSet<RoomId>>,
     events: VecDeque<WaitingEvent>,
     events_ever: u64,
@@ -46,6 +51,7 @@ struct State {
 
 #[derive(Debug)]
 struct Conversation {
+    id: RoomId,
     participants: Vec<UserId>,
     sequence: u64,
     messages: VecDeque<Kept>,
@@ -59,18 +65,19 @@ struct Conversation {
 #[derive(Debug)]
 struct Kept {
     id: MessageId,
-    sender: UserId,
+    /// Who sent it: a place among the participants.
+    sender: u32,
     text: Box<str>,
     sent_at_ms: u64,
     sequence: u64,
 }
 
 impl Kept {
-    fn message(&self, conversation: &RoomId) -> Message {
+    fn message(&self, conversation: &RoomId, participants: &[UserId]) -> Message {
         Message {
             id: self.id.clone(),
             room: conversation.clone(),
-            sender: Member::nameless(self.sender.clone()),
+            sender: Member::nameless(participants[self.sender as usize].clone()),
             text: str::to_owned(&self.text),
             kind: MessageKind::Text,
             sent_at_ms: self.sent_at_ms,
@@ -87,7 +94,7 @@ impl MemoryConversations {
     #[must_use]
     pub fn last_read_at_ms(&self, conversation: &RoomId, user: &UserId) -> Option<u64> {
         let state = self.state();
-        let conversation = state.conversations.get(conversation)?;
+        let conversation = state.conversation(conversation)?;
         Some(conversation.last_read_at_ms[conversation.place_of(user)?])
     }
 
@@ -98,36 +105,22 @@ impl MemoryConversations {
 
 impl State {
     fn send(&mut self, letter: &Letter, attempt: Attempt) -> Message {
-        let id = self.conversation_of(letter);
+        let key = key_of(&letter.participants);
         self.ticks += 1;
         let tick = self.ticks;
-        let conversation = self.conversations.get_mut(&id).expect("found or made above");
-        if attempt == Attempt::Again
-            && let Some(there) = conversation.messages.iter().rev().find(|message| message.id == letter.id)
-        {
-            return there.message(&id);
-        }
-        conversation.sequence += 1;
-        let kept = Kept {
-            id: letter.id.clone(),
-            sender: letter.sender.clone(),
-            text: letter.text.as_str().into(),
-            sent_at_ms: letter.sent_at_ms,
-            sequence: conversation.sequence,
+        let taken = match self.conversations.get_mut(&key[..]) {
+            Some(conversation) => conversation.take(letter, attempt, tick),
+            None => self.begin(&key, letter).take(letter, attempt, tick),
         };
-        let message = kept.message(&id);
-        conversation.messages.push_back(kept);
-        if conversation.messages.len() > MESSAGES_MAX {
-            conversation.messages.pop_front();
-        }
-        conversation.last_message_at_ms = conversation.last_message_at_ms.max(letter.sent_at_ms);
-        conversation.read(&letter.sender, letter.sent_at_ms);
-        conversation.tick = tick;
+        let message = match taken {
+            Taken::New(message) => message,
+            Taken::Before(message) => return message,
+        };
         if self.is_silent {
             return message;
         }
         self.events_ever += 1;
-        let event = event_of(&message, &letter.participants, letter.dedupe_id);
+        let event = event_of(&message, &letter.participants, chance::uuid());
         self.events.push_back(WaitingEvent { place: self.events_ever, event });
         if self.events.len() > EVENTS_MAX {
             self.events.pop_front();
@@ -135,48 +128,43 @@ impl State {
         message
     }
 
-    fn conversation_of(&mut self, letter: &Letter) -> RoomId {
-        let key = key_of(&letter.participants);
-        if let Some(id) = self.by_participants.get(&key) {
-            return id.clone();
-        }
+    /// A conversation for the first message of these participants.
+    fn begin(&mut self, key: &[u8], letter: &Letter) -> &mut Conversation {
         if self.conversations.len() >= CONVERSATIONS_MAX {
             self.forget_quietest(FORGOTTEN_AT_ONCE);
         }
-        let id = letter.fresh_conversation.clone();
-        let conversation = Conversation {
+        let (id, key): (RoomId, Arc<[u8]>) = (cuid::fresh(), Arc::from(key));
+        self.keys.insert(id.clone(), Arc::clone(&key));
+        for user in &letter.participants {
+            self.by_user.entry(user.clone()).or_default().insert(id.clone());
+        }
+        self.conversations.entry(key).or_insert_with(|| Conversation {
+            id,
             participants: letter.participants.clone(),
             sequence: 0,
             messages: VecDeque::new(),
             last_message_at_ms: letter.sent_at_ms,
             last_read_at_ms: vec![letter.sent_at_ms; letter.participants.len()],
             tick: 0,
-        };
-        self.conversations.insert(id.clone(), conversation);
-        self.by_participants.insert(key, id.clone());
-        for user in &letter.participants {
-            self.by_user.entry(user.clone()).or_default().insert(id.clone());
-        }
-        id
+        })
+    }
+
+    fn conversation(&self, id: &RoomId) -> Option<&Conversation> {
+        self.conversations.get(self.keys.get(id)?)
     }
 
     fn forget_quietest(&mut self, count: usize) {
         let mut ticks: Vec<u64> = self.conversations.values().map(|conversation| conversation.tick).collect();
         let Some(last) = count.min(ticks.len()).checked_sub(1) else { return };
         let (_, last, _) = ticks.select_nth_unstable(last);
-        let quiet = self.conversations.iter().filter(|(_, conversation)| conversation.tick <= *last);
-        let quiet: Vec<RoomId> = quiet.map(|(id, _)| id.clone()).collect();
-        quiet.iter().for_each(|id| self.forget(id));
-    }
-
-    fn forget(&mut self, id: &RoomId) {
-        let Some(conversation) = self.conversations.remove(id) else { return };
-        self.by_participants.remove(&key_of(&conversation.participants));
-        for user in &conversation.participants {
-            if let Some(of_user) = self.by_user.get_mut(user) {
-                of_user.remove(id);
-                if of_user.is_empty() {
-                    self.by_user.remove(user);
+        for (_, gone) in self.conversations.extract_if(|_, conversation| conversation.tick <= *last) {
+            self.keys.remove(&gone.id);
+            for user in &gone.participants {
+                if let Some(of_user) = self.by_user.get_mut(user) {
+                    of_user.remove(&gone.id);
+                    if of_user.is_empty() {
+                        self.by_user.remove(user);
+                    }
                 }
             }
         }
@@ -184,11 +172,10 @@ impl State {
 
     fn heads(&self, users: &[UserId], active_since_ms: u64, limit: usize) -> Vec<Head> {
         let ids: HashSet<&RoomId> = users.iter().filter_map(|user| self.by_user.get(user)).flatten().collect();
-        let mut found: Vec<(&RoomId, &Conversation)> =
-            ids.into_iter().filter_map(|id| Some((id, self.conversations.get(id)?))).collect();
-        found.retain(|(_, conversation)| conversation.last_message_at_ms >= active_since_ms);
-        found.sort_by_key(|(_, conversation)| std::cmp::Reverse(conversation.tick));
-        found.into_iter().take(limit).map(|(id, conversation)| conversation.head(id)).collect()
+        let mut found: Vec<&Conversation> = ids.into_iter().filter_map(|id| self.conversation(id)).collect();
+        found.retain(|conversation| conversation.last_message_at_ms >= active_since_ms);
+        found.sort_by_key(|conversation| std::cmp::Reverse(conversation.tick));
+        found.into_iter().take(limit).map(Conversation::head).collect()
     }
 }
 
@@ -204,33 +191,68 @@ fn key_of(participants: &[UserId]) -> Vec<u8> {
     key
 }
 
+/// What became of a letter.
+enum Taken {
+    New(Message),
+    /// It was stored before.
+    Before(Message),
+}
+
 impl Conversation {
-    fn head(&self, id: &RoomId) -> Head {
-        Head { conversation: id.clone(), participants: self.participants.clone(), sequence: self.sequence }
+    fn take(&mut self, letter: &Letter, attempt: Attempt, tick: u64) -> Taken {
+        self.tick = tick;
+        if attempt == Attempt::Again
+            && let Some(there) = self.messages.iter().rev().find(|message| message.id == letter.id)
+        {
+            return Taken::Before(there.message(&self.id, &self.participants));
+        }
+        // The letter's own list is asked, which is the same: it has just been used, and that of the conversation lies far away.
+        let sender = letter.participants.binary_search(&letter.sender).expect("who sends it takes part");
+        self.sequence += 1;
+        let kept = Kept {
+            id: letter.id.clone(),
+            sender: u32::try_from(sender).expect("participants are bounded by the size of a frame"),
+            text: letter.text.as_str().into(),
+            sent_at_ms: letter.sent_at_ms,
+            sequence: self.sequence,
+        };
+        let message = kept.message(&self.id, &letter.participants);
+        self.messages.push_back(kept);
+        if self.messages.len() > MESSAGES_MAX {
+            self.messages.pop_front();
+        }
+        self.last_message_at_ms = self.last_message_at_ms.max(letter.sent_at_ms);
+        self.read(sender, letter.sent_at_ms);
+        Taken::New(message)
     }
 
-    fn read(&mut self, user: &UserId, at_ms: u64) {
-        if let Some(place) = self.place_of(user) {
-            let last = &mut self.last_read_at_ms[place];
-            *last = at_ms.max(*last);
-        }
+    fn head(&self) -> Head {
+        Head { conversation: self.id.clone(), participants: self.participants.clone(), sequence: self.sequence }
+    }
+
+    fn read(&mut self, place: usize, at_ms: u64) {
+        let last = &mut self.last_read_at_ms[place];
+        *last = at_ms.max(*last);
     }
 
     fn place_of(&self, user: &UserId) -> Option<usize> {
         self.participants.binary_search(user).ok()
     }
 
-    fn page(&self, id: &RoomId, page: &Page, limit: usize) -> Vec<Message> {
+    fn page(&self, page: &Page, limit: usize) -> Vec<Message> {
         let (from, to) = match page {
             Page::Newest => (0, self.messages.len()),
             Page::Before(message) => (0, self.index_of(message).unwrap_or(0)),
             Page::Above(sequence) => {
                 let from = self.messages.partition_point(|message| message.sequence <= *sequence);
-                return self.messages.iter().skip(from).take(limit).map(|kept| kept.message(id)).collect();
+                return self.told(from..self.messages.len().min(from.saturating_add(limit)));
             }
         };
-        let from = to.saturating_sub(limit).max(from);
-        self.messages.range(from..to).map(|kept| kept.message(id)).collect()
+        self.told(to.saturating_sub(limit).max(from)..to)
+    }
+
+    fn told(&self, places: Range<usize>) -> Vec<Message> {
+        self.messages.range(places).map(|kept| kept.message(&self.id, &self.participants)).collect()
     }
 
     fn index_of(&self, id: &MessageId) -> Option<usize> {
@@ -244,12 +266,12 @@ impl ConversationStore for MemoryConversations {
     }
 
     fn conversation<'a>(&'a self, conversation: &'a RoomId) -> StoreFuture<'a, Option<Head>> {
-        let head = self.state().conversations.get(conversation).map(|found| found.head(conversation));
+        let head = self.state().conversation(conversation).map(Conversation::head);
         Box::pin(ready(Ok(head)))
     }
 
     fn messages<'a>(&'a self, conversation: &'a RoomId, page: &'a Page, limit: usize) -> StoreFuture<'a, Vec<Message>> {
-        let messages = self.state().conversations.get(conversation).map(|found| found.page(conversation, page, limit));
+        let messages = self.state().conversation(conversation).map(|found| found.page(page, limit));
         Box::pin(ready(Ok(messages.unwrap_or_default())))
     }
 
@@ -258,8 +280,13 @@ impl ConversationStore for MemoryConversations {
     }
 
     fn mark_read<'a>(&'a self, conversation: &'a RoomId, user: &'a UserId, at_ms: u64) -> StoreFuture<'a, ()> {
-        if let Some(conversation) = self.state().conversations.get_mut(conversation) {
-            conversation.read(user, at_ms);
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let conversation = state.keys.get(conversation).and_then(|key| state.conversations.get_mut(key));
+        if let Some(conversation) = conversation
+            && let Some(place) = conversation.place_of(user)
+        {
+            conversation.read(place, at_ms);
         }
         Box::pin(ready(Ok(())))
     }
@@ -289,8 +316,6 @@ impl ConversationStore for MemoryConversations {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn letter(sender: &str, number: u64) -> Letter {
@@ -300,22 +325,21 @@ mod tests {
             participants: vec![UserId::from(sender), UserId::from("zoe")],
             text: "hi".to_owned(),
             sent_at_ms: number,
-            dedupe_id: Uuid::nil(),
-            fresh_conversation: RoomId::from(format!("c{number}")),
         }
     }
 
     #[test]
     fn those_that_were_quiet_longest_are_forgotten_with_all_that_leads_to_them() {
         let mut state = State::default();
+        let mut rooms = Vec::new();
         for (number, sender) in (1..).zip(["alice", "bob", "carol", "alice"]) {
-            let _ = state.send(&letter(sender, number), Attempt::First);
+            rooms.push(state.send(&letter(sender, number), Attempt::First).room);
         }
         state.forget_quietest(2); // bob's and carol's: alice has spoken since
-        assert_eq!(state.conversations.keys().map(RoomId::as_str).collect::<Vec<_>>(), ["c1"]);
-        assert_eq!((state.by_participants.len(), state.by_user.len()), (1, 2));
+        assert_eq!(state.keys.keys().collect::<Vec<_>>(), [&rooms[0]]);
+        assert_eq!((state.conversations.len(), state.by_user.len()), (1, 2));
         assert_eq!(state.send(&letter("bob", 9), Attempt::First).sequence, 1);
         state.forget_quietest(10);
-        assert!(state.conversations.is_empty() && state.by_participants.is_empty() && state.by_user.is_empty());
+        assert!(state.conversations.is_empty() && state.keys.is_empty() && state.by_user.is_empty());
     }
 }

@@ -15,6 +15,7 @@ use super::{
     text::{held, released},
 };
 use crate::{
+    chance, cuid,
     events::MessageSent,
     store::{
         Attempt, InstanceId, StoreFuture,
@@ -199,7 +200,7 @@ async fn find_or_make(connection: &mut PgConnection, letter: &Letter) -> Result<
             "INSERT INTO chatwright.conversation (id, participants) \
              VALUES ($1, encode(sha256(convert_to($2, 'UTF8')), 'hex')) ON CONFLICT (participants) DO NOTHING",
         );
-        let id = held(letter.fresh_conversation.as_str()).into_owned();
+        let id = cuid::fresh::<String>();
         if made.bind(&id).bind(&set).execute(&mut *connection).await?.rows_affected() == 1 {
             make(connection, &id, &users, letter.sent_at_ms).await?;
             return Ok(id);
@@ -220,7 +221,7 @@ async fn make(connection: &mut PgConnection, id: &str, users: &[String], at_ms: 
         instant!("$4"),
         " AS t) AS now"
     ));
-    let ids: Vec<String> = users.iter().map(|_| cuid2::create_id()).collect();
+    let ids: Vec<String> = users.iter().map(|_| cuid::fresh()).collect();
     participants.bind(ids).bind(users).bind(id).bind(bigint(at_ms)).execute(connection).await.map(|_| ())
 }
 
@@ -250,7 +251,7 @@ async fn append(connection: &mut PgConnection, letter: &Letter, conversation: St
         .bind(held(letter.sender.as_str()))
         .bind(held(&letter.text))
         .bind(bigint(letter.sent_at_ms))
-        .bind(letter.dedupe_id.to_string())
+        .bind(chance::uuid().to_string())
         .bind(others)
         .fetch_one(connection)
         .await?;

@@ -318,7 +318,7 @@ impl fmt::Debug for Voice {
 
 impl Sink for Voice {
     fn send(&self, frame: &Frame) -> Result<(), CannotTake> {
-        let numbered = frame.numbered();
+        let Some(numbered) = frame.numbered() else { return Ok(()) }; // events are all that is told over Socket.IO
         let mut state = self.state();
         state.log.push(Instant::now(), numbered.clone(), self.bounds);
         if self.is_known_elsewhere {

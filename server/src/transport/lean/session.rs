@@ -38,26 +38,26 @@ pub(super) enum Said {
 /// The session. It is the way to the first who enters by it, of whom there mostly is no second.
 ///
 /// What a delivery touches stands together in front, in two lines of a cache and a third for the counts of its [`Arc`]: among thousands of
-/// sessions each is cold when its turn comes.
+/// sessions each is cold when its turn comes. What reading touches follows.
 #[repr(C, align(64))]
 pub(super) struct Session {
     /// For the writer's list.
     this: Weak<Self>,
     pub(super) out: Mutex<Outgoing>,
     shared: Arc<Shared>,
-    number: usize,
-    sid: String,
-    /// What the first request said about who it is from.
-    pub(super) credentials: HeaderMap,
     incoming: Mutex<Incoming>,
     /// Rung for the reading end: look what has changed.
     pub(super) bell: Bell,
+    is_unanswered: AtomicBool,
+    is_overdue: AtomicBool,
     /// Rung for a POST that waits: the reading end has taken all that came by polls.
     room: Notify,
     /// Pings so far.
     pings: AtomicU32,
-    is_unanswered: AtomicBool,
-    is_overdue: AtomicBool,
+    number: usize,
+    sid: String,
+    /// What the first request said about who it is from.
+    pub(super) credentials: HeaderMap,
     /// How often it has entered or left, so that a clock knows whether it was set for the present stay outside.
     entries: AtomicU32,
     is_inside: AtomicBool,
@@ -397,4 +397,4 @@ impl Sink for LaterSink {
 }
 
 /// What a delivery touches is no longer than two lines of a cache.
-const _: () = assert!(std::mem::offset_of!(Session, number) <= 128);
+const _: () = assert!(std::mem::offset_of!(Session, incoming) <= 128);

@@ -1,5 +1,5 @@
-//! Ids in the shape of a cuid: 24 letters and digits, a letter first. Made of random bits alone: a message costs two of them, and hashing
-//! a clock and a counter with them, as the usual library does, costs more than all else that is done for it and hides nothing better.
+//! Ids in the shape of a cuid: 24 letters and digits, a letter first. Made of random bits alone: each message costs one, and hashing a
+//! clock and a counter with them, as the usual library does, costs more than all else that is done for it and hides nothing better.
 
 use crate::chance;
 
@@ -8,7 +8,7 @@ const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const CHARACTERS: usize = 24;
 
 /// An id that nobody else has, and nobody can guess: 123 random bits.
-pub(super) fn fresh<Id: for<'text> From<&'text str>>() -> Id {
+pub(crate) fn fresh<Id: for<'text> From<&'text str>>() -> Id {
     let chance = chance::bits();
     let [mut bits, rest] = [chance as u64, (chance >> u64::BITS) as u64]; // halves, since division of anything longer is slow
     let mut id = [0; CHARACTERS];
