@@ -79,12 +79,18 @@ fn the_reference_server_keeps_the_protocols_over_every_transport() {
     ends_with(&output, 0);
 }
 
-/// What it breaks stands in `fixtures/targets/reference/echo-socketioxide.toml`, and nothing else.
+/// What it breaks stands in `fixtures/targets/reference/echo-socketioxide.toml`, and nothing else, also where a protocol only recommends.
+///
+/// Not over polling from end to end: when that library ends a session, the GET that waits is sometimes answered by an empty payload, which is
+/// no packet, so what fails there is chance.
 #[test]
 fn what_the_ecosystems_engine_breaks_of_the_protocols_is_known() {
-    let mut check = chatwright();
-    check.env("SOCKET_IO_ENGINE", "socketioxide").args(["check", "--no-report", "--dialect", "echo"]);
-    ends_with(&check.output().expect("the binary runs"), 0);
+    for transport in ["websocket", "upgrade"] {
+        let mut check = chatwright();
+        check.env("SOCKET_IO_ENGINE", "socketioxide");
+        check.args(["check", "--no-report", "--strict", "--dialect", "echo", "--transport", transport]);
+        ends_with(&check.output().expect("the binary runs"), 0);
+    }
 }
 
 #[test]
