@@ -33,7 +33,7 @@ fn config(redis: RedisConfig) -> Config {
         redis: Some(redis),
         clocks: Clocks {
             backend_timeout: Duration::from_secs(1),
-            lease: Duration::from_millis(900),
+            lease: Duration::from_secs(10),
             sweep: Duration::from_millis(100),
             ..Clocks::default()
         },
