@@ -42,6 +42,7 @@ mod recovery;
 mod request;
 mod service;
 mod session;
+mod shelf;
 mod table;
 mod talk;
 mod upgrade;
@@ -72,7 +73,7 @@ use crate::{auth::Gate, chat::Core, metrics::Metrics, store::away::AwayStore};
 use flusher::Flushers;
 use heart::Heart;
 use outbox::Bounds;
-use recovery::Shelf;
+use shelf::Shelf;
 use table::Table;
 
 /// How long sessions may take at most to end when the engine closes; a client that does not read is cut by then.

@@ -12,127 +12,31 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 
 use serde_json::json;
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     elsewhere::Elsewhere,
-    life,
-    line::Line,
     log::{Bounds, Log, Offset},
     packet::Packet,
     session::Session,
+    shelf::{Returned, Shelf},
 };
 use crate::{
-    auth::Identity,
     chat::Connection,
     store::{
         DeviceId, Position,
-        away::{Away, AwayStore, Trail},
+        away::{Away, Trail},
     },
-    transport::{CannotTake, EngineRules, Frame, Sink},
+    transport::{CannotTake, Frame, Sink},
 };
 use chatwright_protocol::vocabulary::{RoomId, UserId};
 
 /// Rooms of which a connection's standing is known for other instances, those that it has left among them; one that enters more is not kept
 /// for them.
 const PLACES_MAX: usize = 1024;
-
-/// Those who may come back.
-#[derive(Debug)]
-pub(super) struct Shelf {
-    window: Duration,
-    connections_max: usize,
-    bytes_max: usize,
-    waiting: Mutex<HashMap<String, Waiting>>,
-    /// Where connections are kept for other instances, if they are.
-    elsewhere: Option<Arc<dyn AwayStore>>,
-}
-
-/// A connection without a client.
-struct Waiting {
-    /// Whose it is, as the handshake proved.
-    user: Option<UserId>,
-    voice: Arc<Voice>,
-    taker: oneshot::Sender<Returned>,
-}
-
-/// A client who is back.
-pub(super) struct Returned {
-    pub(super) line: Box<Line>,
-    /// As which of his session's visitors.
-    pub(super) entry: u32,
-    /// Who he is, as this time's handshake proved.
-    pub(super) identity: Option<Identity>,
-}
-
-impl fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("user", &self.user).finish_non_exhaustive()
-    }
-}
-
-impl Shelf {
-    /// `None`: nobody may come back.
-    pub(super) fn new(rules: &EngineRules, elsewhere: Option<Arc<dyn AwayStore>>) -> Option<Arc<Self>> {
-        (!rules.recovery_window.is_zero()).then(|| {
-            Arc::new(Self {
-                window: rules.recovery_window,
-                connections_max: rules.recovery_connections_max,
-                bytes_max: rules.recovery_bytes_max,
-                waiting: Mutex::default(),
-                elsewhere,
-            })
-        })
-    }
-
-    pub(super) fn elsewhere(&self) -> Option<&Arc<dyn AwayStore>> {
-        self.elsewhere.as_ref()
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds { bytes_max: self.bytes_max, age_max: self.window }
-    }
-
-    /// Whether a connection waits under this private id.
-    pub(super) fn has(&self, pid: &str) -> bool {
-        self.waiting().contains_key(pid)
-    }
-
-    /// A client is back: it reads what it missed, and its connection goes on with it. The line comes back if there is nothing to go on with.
-    pub(super) fn hand_over(
-        &self,
-        pid: &str,
-        identity: Option<&Identity>,
-        offset: Option<Offset>,
-        mut line: Box<Line>,
-    ) -> Result<(), Box<Line>> {
-        let waiting = {
-            let mut all = self.waiting();
-            let user = identity.map(|identity| &identity.user);
-            let is_his = all.get(pid).is_some_and(|waiting| waiting.user.as_ref() == user);
-            if is_his { all.remove(pid) } else { None }
-        };
-        let Some(Waiting { voice, taker, .. }) = waiting else { return Err(line) };
-        // With an offset that is forgotten nothing can be gone on with: dropping `taker` ends what has waited.
-        let Some(entry) = voice.resume(&line.session, offset) else { return Err(line) };
-        line.talk.entered();
-        if let Err(Returned { line, .. }) = taker.send(Returned { line, entry, identity: identity.cloned() }) {
-            life::abandon(line); // it ended in this moment
-        }
-        Ok(())
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
-        self.waiting.lock().expect("no code panics while it holds the shelf")
-    }
-}
 
 /// A connection's way back.
 #[derive(Debug)]
@@ -172,8 +76,8 @@ impl Return {
 
     fn with(shelf: &Arc<Shelf>, id: DeviceId, pid: String, user: Option<UserId>, state: State) -> Self {
         let (bounds, state, news) = (shelf.bounds(), Mutex::new(state), Notify::new());
-        let voice = Arc::new(Voice { id, pid, bounds, state, is_known_elsewhere: shelf.elsewhere.is_some(), news });
-        let elsewhere = shelf.elsewhere.clone().map(|store| Elsewhere::new(store, shelf.window));
+        let voice = Arc::new(Voice { id, pid, bounds, state, is_known_elsewhere: shelf.elsewhere().is_some(), news });
+        let elsewhere = shelf.elsewhere().cloned().map(|store| Elsewhere::new(store, shelf.window()));
         Self { shelf: Arc::clone(shelf), user, voice, elsewhere }
     }
 
@@ -189,16 +93,7 @@ impl Return {
     /// Waits for the client, for whom a transport has just broken off; `None`: it does not come.
     pub(super) async fn wait(&mut self, connection: &Connection) -> Option<Returned> {
         self.voice.state().at = None;
-        let (taker, receiver) = oneshot::channel();
-        {
-            let mut all = self.shelf.waiting();
-            if all.len() >= self.shelf.connections_max {
-                return None;
-            }
-            let (user, voice) = (self.user.clone(), Arc::clone(&self.voice));
-            all.insert(self.voice.pid.clone(), Waiting { user, voice, taker });
-        }
-        let mut place = Place { shelf: &self.shelf, pid: &self.voice.pid, receiver };
+        let mut place = self.shelf.place(self.user.clone(), &self.voice)?;
         let taken_elsewhere = async {
             match (&mut self.elsewhere, &self.user) {
                 (Some(elsewhere), Some(user)) => elsewhere.until_taken(&self.voice, user, connection).await,
@@ -208,30 +103,13 @@ impl Return {
         let taken = tokio::select! {
             taken = &mut place.receiver => taken.ok(),
             () = taken_elsewhere => None,
-            () = tokio::time::sleep(self.shelf.window) => None,
+            () = tokio::time::sleep(self.shelf.window()) => None,
         };
         drop(place);
         if let (Some(elsewhere), Some(_)) = (&mut self.elsewhere, &taken) {
             elsewhere.forget(&self.voice);
         }
         taken
-    }
-}
-
-/// A place on the shelf. Given up, nobody is handed over into the void.
-struct Place<'a> {
-    shelf: &'a Shelf,
-    pid: &'a str,
-    receiver: oneshot::Receiver<Returned>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.shelf.waiting().remove(self.pid);
-        self.receiver.close();
-        if let Ok(Returned { line, .. }) = self.receiver.try_recv() {
-            life::abandon(line);
-        }
     }
 }
 
@@ -281,7 +159,7 @@ impl Voice {
     }
 
     /// Goes on in this session: first what was missed, then the answer to CONNECT, then what comes.
-    fn resume(&self, session: &Arc<Session>, offset: Option<Offset>) -> Option<u32> {
+    pub(super) fn resume(&self, session: &Arc<Session>, offset: Option<Offset>) -> Option<u32> {
         let mut state = self.state();
         let missed = state.log.behind(offset)?;
         let entry = session.knock();
