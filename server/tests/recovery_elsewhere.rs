@@ -11,6 +11,7 @@ use chatwright_server::{
     transport::{EngineKind, EngineRules},
 };
 use futures_util::{StreamExt as _, future::join_all};
+use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 use support::{
     Client, PATIENCE,
@@ -55,13 +56,21 @@ async fn reads(visitor: &mut Visitor, before: Vec<Value>, texts: &[&str]) {
     assert_eq!(read, wanted);
 }
 
+/// Alice and Bob, each on an instance, in the room. Each knows of the other, and Alice has read what there was to read.
+async fn both_in_room(alices: &Instance, bobs: &Instance) -> (Visitor, Client) {
+    let mut bob = Client::in_room(bobs.address, "bob", "room").await;
+    let mut alice = Visitor::in_room(alices.address, "alice").await;
+    bob.event("user_joined").await;
+    speak(&mut bob, &["hello"]).await;
+    while alice.event().await[0] != "new_message" {} // Bob's arrival may come behind hers, by way of Redis
+    (alice, bob)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_back_to_another_instance_has_missed_nothing_and_nobody_has_noticed() {
     let Some(redis) = Redis::start().await else { return };
     let instances = [instance(&redis).await, instance(&redis).await];
-    let mut bob = Client::in_room(instances[1].address, "bob", "room").await;
-    let mut alice = Visitor::in_room(instances[0].address, "alice").await;
-    bob.event("user_joined").await;
+    let (mut alice, mut bob) = both_in_room(&instances[0], &instances[1]).await;
     for round in 0..4 {
         let (here, there) = (&instances[round % 2], &instances[(round + 1) % 2]);
         speak(&mut bob, &["here", "read"]).await;
@@ -87,14 +96,42 @@ async fn who_comes_back_to_another_instance_has_missed_nothing_and_nobody_has_no
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_to_where_he_was_before_he_was_elsewhere_has_missed_nothing() {
+    let Some(redis) = Redis::start().await else { return };
+    let instances = [instance(&redis).await, instance(&redis).await];
+    let (mut alice, mut bob) = both_in_room(&instances[0], &instances[1]).await;
+    let sid = alice.sid.clone();
+    // While she is away nobody speaks, so the instance that she was on before has not noticed yet that she is elsewhere.
+    for round in 0..5 {
+        let claim = alice.claim();
+        drop(alice);
+        redis.keeps("p:", claim["pid"].as_str().unwrap()).await;
+        let (back, missed) = Visitor::connect(instances[(round + 1) % 2].address, "alice", claim).await;
+        assert_eq!((&back.sid, missed), (&sid, Vec::new()), "round {round}");
+        alice = back;
+    }
+    speak(&mut bob, &["one"]).await; // with what she left behind it is over now, and nothing was said of leaving or joining
+    reads(&mut alice, Vec::new(), &["one"]).await;
+    alice.say(r#"42["send_message",{"roomId":"room","message":"two"}]"#).await;
+    reads(&mut alice, Vec::new(), &["two"]).await;
+    assert_eq!(bob.event("new_message").await["message"], "two");
+    let all = |instance: &Instance| instance.server.core().registry().all().len();
+    until("only the two are left", async || instances.iter().map(all).sum::<usize>() == 2).await;
+    assert_eq!(instances[0].hub.room_users(&"room".into()).await.unwrap().len(), 2);
+    let mut inside = redis.client().await;
+    let connections: Vec<String> = inside.hkeys("p:chatwright:connections:alice").await.unwrap();
+    assert_eq!(connections, [sid]);
+    let status: String = inside.hget("p:user:presence:alice", "status").await.unwrap();
+    assert_eq!(status, "online");
+    speak(&mut bob, &["three"]).await;
+    reads(&mut alice, Vec::new(), &["three"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_leaves_everybody_behind_for_the_other_instances() {
     let Some(redis) = Redis::start().await else { return };
     let (here, there) = (instance(&redis).await, instance(&redis).await);
-    let mut bob = Client::in_room(there.address, "bob", "room").await;
-    let mut alice = Visitor::in_room(here.address, "alice").await;
-    bob.event("user_joined").await;
-    speak(&mut bob, &["here"]).await;
-    assert_eq!(alice.event().await[1]["message"], "here");
+    let (alice, mut bob) = both_in_room(&here, &there).await;
     here.server.drain(Duration::from_secs(20)).await;
     assert_eq!(bob.event("user_left").await["userId"], "alice");
     speak(&mut bob, &["one", "two"]).await;

@@ -45,7 +45,7 @@ fn away(told: Vec<Told>) -> Away {
         (RoomId::from(*room), position)
     });
     let trail = Trail { standing: standing.collect(), forgotten: Some("o0".to_owned()), told };
-    Away { user: alice(), id: DeviceId::fresh(), trail }
+    Away { user: alice(), id: DeviceId::fresh(), keeper: fresh("keeper"), trail }
 }
 
 async fn what_was_kept_and_added_comes_back_once(store: &dyn AwayStore) {

@@ -14,6 +14,8 @@ pub struct Away {
     pub user: UserId,
     /// Under which public id.
     pub id: DeviceId,
+    /// Who has kept it: what an instance finds may be another's by now.
+    pub keeper: String,
     /// How far it was told.
     pub trail: Trail,
 }

@@ -1,6 +1,6 @@
 -- Connections whose clients are away; each step all at once. ARGV[1] names the step.
 --
--- KEYS[1]  hash: user, id, standing (JSON), forgotten ('' for none)
+-- KEYS[1]  hash: user, id, keeper, standing (JSON), forgotten ('' for none)
 -- KEYS[2]  stream: what was told, each entry with its offset `o` and its text `t`
 --
 -- Both live as long as the window that began when the client went away.
@@ -11,11 +11,11 @@ local function append(from)
   for i = from, #ARGV, 2 do redis.call('XADD', told, '*', 'o', ARGV[i], 't', ARGV[i + 1]) end
 end
 
--- ARGV: 2 window in ms, 3 user, 4 id, 5 standing, 6 forgotten, 7.. pairs of offset and text.
+-- ARGV: 2 window in ms, 3 user, 4 id, 5 keeper, 6 standing, 7 forgotten, 8.. pairs of offset and text.
 function steps.keep()
   redis.call('DEL', away, told)
-  redis.call('HSET', away, 'user', ARGV[3], 'id', ARGV[4], 'standing', ARGV[5], 'forgotten', ARGV[6])
-  append(7)
+  redis.call('HSET', away, 'user', ARGV[3], 'id', ARGV[4], 'keeper', ARGV[5], 'standing', ARGV[6], 'forgotten', ARGV[7])
+  append(8)
   redis.call('PEXPIRE', away, ARGV[2])
   redis.call('PEXPIRE', told, ARGV[2])
   return 1
@@ -35,13 +35,13 @@ function steps.add()
   return 1
 end
 
--- ARGV: 2 user. Returns nothing, or id, standing, forgotten, and the stream's entries.
+-- ARGV: 2 user. Returns nothing, or id, keeper, standing, forgotten, and the stream's entries.
 function steps.take()
   if redis.call('HGET', away, 'user') ~= ARGV[2] then return false end
-  local known = redis.call('HMGET', away, 'id', 'standing', 'forgotten')
+  local known = redis.call('HMGET', away, 'id', 'keeper', 'standing', 'forgotten')
   local all = redis.call('XRANGE', told, '-', '+')
   redis.call('DEL', away, told)
-  return {known[1], known[2], known[3], all}
+  return {known[1], known[2], known[3], known[4], all}
 end
 
 return steps[step]()

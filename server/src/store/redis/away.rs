@@ -19,8 +19,8 @@ type StandingJson = (String, u64, u64);
 /// An entry of the stream: its id, and its fields by name.
 type Entry = (String, HashMap<String, String>);
 
-/// Id, standing, forgotten offset, entries.
-type Taken = Option<(String, String, String, Vec<Entry>)>;
+/// Id, keeper, standing, forgotten offset, entries.
+type Taken = Option<(String, String, String, String, Vec<Entry>)>;
 
 /// Who is away, on Redis.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl AwayStore for RedisAway {
         Box::pin(async move {
             let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
             let mut invocation = self.step("keep", private_id);
-            invocation.arg(window_ms).arg(away.user.as_str()).arg(away.id.as_str());
+            invocation.arg(window_ms).arg(away.user.as_str()).arg(away.id.as_str()).arg(&away.keeper);
             arg_trail(&mut invocation, &away.trail);
             let _: i64 = self.link.run_script(&invocation).await?;
             Ok(())
@@ -87,7 +87,7 @@ impl AwayStore for RedisAway {
             let mut invocation = self.step("take", private_id);
             invocation.arg(user.as_str());
             let taken: Taken = self.link.run_script(&invocation).await?;
-            let Some((id, standing, forgotten, entries)) = taken else { return Ok(None) };
+            let Some((id, keeper, standing, forgotten, entries)) = taken else { return Ok(None) };
             let corrupt = |problem: &dyn std::fmt::Display| StoreError::Corrupt(problem.to_string());
             let standing: Vec<StandingJson> = serde_json::from_str(&standing).map_err(|problem| corrupt(&problem))?;
             let standing = standing
@@ -100,7 +100,7 @@ impl AwayStore for RedisAway {
             let told = told.collect::<Option<_>>().ok_or_else(|| corrupt(&"an entry without offset or text"))?;
             let forgotten = Some(forgotten).filter(|offset| !offset.is_empty());
             let trail = Trail { standing: standing.collect(), forgotten, told };
-            Ok(Some(Away { user: user.clone(), id: DeviceId::from(id.as_str()), trail }))
+            Ok(Some(Away { user: user.clone(), id: DeviceId::from(id.as_str()), keeper, trail }))
         })
     }
 

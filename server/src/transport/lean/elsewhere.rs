@@ -64,9 +64,12 @@ impl Elsewhere {
             return;
         }
         let Some((trail, last, _)) = voice.trail(connection.rooms(), None) else { return };
-        let away = Away { user: user.clone(), id: voice.id().clone(), trail };
+        let away = Away { user: user.clone(), id: voice.id().clone(), keeper: super::table::fresh_sid(), trail };
         match self.store.keep(voice.pid(), &away, self.window).await {
-            Ok(()) => self.kept = Some(last),
+            Ok(()) => {
+                self.kept = Some(last);
+                voice.kept_as(Some(away.keeper));
+            }
             Err(problem) => tracing::debug!(%problem, "a client that comes back elsewhere begins anew"),
         }
     }
@@ -85,6 +88,7 @@ impl Elsewhere {
     /// Its client is back here.
     pub(super) fn forget(&mut self, voice: &Voice) {
         self.kept = None;
+        voice.kept_as(None);
         let (store, pid) = (Arc::clone(&self.store), voice.pid().to_owned());
         self.forgetting = Some(tokio::spawn(async move {
             if let Err(problem) = store.forget(&pid).await {
@@ -92,6 +96,14 @@ impl Elsewhere {
             }
         }));
     }
+}
+
+/// Where somebody was since he left here.
+pub(super) enum Since {
+    /// Nowhere else.
+    Here,
+    /// With another instance, which has left this of him, if he is not there still. What he was told there is not known here.
+    Elsewhere(Option<Box<Away>>),
 }
 
 /// Somebody who was on another instance, and is here now.
@@ -114,23 +126,42 @@ pub(super) fn claim(auth: &Map<String, Value>) -> Option<(&str, Option<Offset>)>
 }
 
 impl Shared {
-    /// Goes on with the connection of somebody who was on another instance; `None`: there is none, or nothing to go on with.
+    /// Whether somebody who waits here was on another instance meanwhile: without a word, as long as his rooms are quiet.
+    pub(super) async fn since(&self, voice: &Voice, user: Option<&UserId>) -> Since {
+        let store = self.shelf.as_ref().and_then(|shelf| shelf.elsewhere());
+        let (Some(store), Some(user), Some(keeper)) = (store, user, voice.keeper()) else { return Since::Here };
+        match store.take(voice.pid(), user).await {
+            Ok(Some(away)) if away.keeper == keeper => Since::Here,
+            Ok(away) => Since::Elsewhere(away.map(Box::new)),
+            Err(problem) => {
+                tracing::debug!(%problem, "who comes back goes on as if he had not been elsewhere");
+                Since::Here
+            }
+        }
+    }
+
+    /// Goes on with the connection of somebody who was on another instance, `away` if it was taken already; `None`: there is none, or nothing
+    /// to go on with.
     pub(super) async fn arrive(
         &self,
         door: &Door,
         line: &Line,
         auth: &Map<String, Value>,
         identity: Option<&Identity>,
+        away: Option<Box<Away>>,
     ) -> Option<Arrival> {
         let shelf = self.shelf.as_ref()?;
         let store = shelf.elsewhere()?;
         let ((pid, offset), identity) = (claim(auth)?, identity?);
-        let away = match store.take(pid, &identity.user).await {
-            Ok(away) => away?,
-            Err(problem) => {
-                tracing::debug!(%problem, "a client that was elsewhere begins anew");
-                return None;
-            }
+        let away = match away {
+            Some(away) => *away,
+            None => match store.take(pid, &identity.user).await {
+                Ok(away) => away?,
+                Err(problem) => {
+                    tracing::debug!(%problem, "a client that was elsewhere begins anew");
+                    return None;
+                }
+            },
         };
         let entry = line.session.knock();
         let (back, missed) = Return::restored(shelf, pid, &away, offset, (&line.session, entry))?;

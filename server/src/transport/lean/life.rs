@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Above, Door, Shared, app,
-    elsewhere::{self, Arrival},
+    elsewhere::{self, Arrival, Since},
     line::{Inside, Line},
     over::{Over, Parting, unheard},
     packet::Packet,
@@ -20,7 +20,7 @@ use crate::{
     auth::{Admission, AuthError, Identity, token::handshake_token},
     chat::{ConnectRefusal, Connection},
     connection,
-    store::DeviceId,
+    store::{DeviceId, away::Away},
     transport::{EndReason, Sink},
 };
 
@@ -84,8 +84,9 @@ async fn visit(shared: &Shared, door: &Door, mut line: Box<Line>) -> Option<(Box
     loop {
         match line.next().await {
             Some(Step::Enter(auth)) => {
-                line = Box::pin(shared.recover(door, line, &auth)).await?;
-                shared.enter(door, &mut line, &auth).await;
+                let away;
+                (line, away) = Box::pin(shared.recover(door, line, &auth)).await?;
+                shared.enter(door, &mut line, &auth, away).await;
             }
             Some(Step::EnterElsewhere(namespace)) => {
                 refuse_namespace(&mut line, &namespace);
@@ -123,19 +124,37 @@ fn refuse(line: &mut Line, head: &str, message: &str) -> bool {
 }
 
 impl Shared {
-    /// A CONNECT of somebody who was in before: his connection takes the line and goes on. The line comes back if there is none.
-    async fn recover(&self, door: &Door, line: Box<Line>, auth: &Map<String, Value>) -> Option<Box<Line>> {
-        let (Some(shelf), Some((pid, offset))) = (&self.shelf, elsewhere::claim(auth)) else { return Some(line) };
+    /// A CONNECT of somebody who was in before: his connection takes the line and goes on. The line comes back if there is none, with what
+    /// another instance has left of him.
+    async fn recover(
+        &self,
+        door: &Door,
+        line: Box<Line>,
+        auth: &Map<String, Value>,
+    ) -> Option<(Box<Line>, Option<Box<Away>>)> {
+        let (Some(shelf), Some((pid, offset))) = (&self.shelf, elsewhere::claim(auth)) else {
+            return Some((line, None));
+        };
         if !shelf.has(pid) {
-            return Some(line);
+            return Some((line, None));
         }
-        let Ok(identity) = door.verify(auth, &line.session.credentials).await else { return Some(line) };
-        shelf.hand_over(pid, identity.as_ref(), offset, line).err()
+        let Ok(identity) = door.verify(auth, &line.session.credentials).await else { return Some((line, None)) };
+        let user = identity.as_ref().map(|identity| &identity.user);
+        let Some(found) = shelf.find(pid, user) else { return Some((line, None)) };
+        let (line, away) = match self.since(&found.voice, user).await {
+            Since::Here => (shelf.hand_over(&found.voice, identity.as_ref(), offset, line).err()?, None),
+            Since::Elsewhere(away) => {
+                drop(shelf.give_up(&found.voice));
+                (line, away)
+            }
+        };
+        found.over().await; // or it would take with it, under the same public id, who is about to come in
+        Some((line, away))
     }
 
     /// A CONNECT: verified and counted before it is answered, then driven until the client is out again.
-    async fn enter(&self, door: &Door, line: &mut Line, auth: &Map<String, Value>) {
-        let Entered { connection, back, entry, missed } = match Box::pin(self.let_in(door, line, auth)).await {
+    async fn enter(&self, door: &Door, line: &mut Line, auth: &Map<String, Value>, away: Option<Box<Away>>) {
+        let Entered { connection, back, entry, missed } = match Box::pin(self.let_in(door, line, auth, away)).await {
             Ok(entered) => entered,
             Err(refused) => {
                 refuse(line, "44", &refused.to_string());
@@ -185,11 +204,17 @@ struct Entered {
 }
 
 impl Shared {
-    async fn let_in(&self, door: &Door, line: &Line, auth: &Map<String, Value>) -> Result<Entered, Refused> {
+    async fn let_in(
+        &self,
+        door: &Door,
+        line: &Line,
+        auth: &Map<String, Value>,
+        away: Option<Box<Away>>,
+    ) -> Result<Entered, Refused> {
         let session = &line.session;
         let identity = door.verify(auth, &session.credentials).await.map_err(Refused::Identity)?;
         if let Some(Arrival { connection, back, entry, missed }) =
-            self.arrive(door, line, auth, identity.as_ref()).await
+            self.arrive(door, line, auth, identity.as_ref(), away).await
         {
             return Ok(Entered { connection, back: Some(back), entry, missed });
         }

@@ -157,7 +157,9 @@ impl Inbox for Inside<'_> {
     }
 
     async fn parting(&mut self, reason: EndReason) {
-        if let (EndReason::ServerStopping, Some(back)) = (reason, &mut self.back) {
+        let Some(back) = &mut self.back else { return };
+        back.give_up();
+        if reason == EndReason::ServerStopping {
             back.leave_behind(self.connection).await;
         }
     }

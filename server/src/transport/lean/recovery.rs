@@ -22,7 +22,7 @@ use super::{
     log::{Bounds, Log, Offset},
     packet::Packet,
     session::Session,
-    shelf::{Returned, Shelf},
+    shelf::{Place, Returned, Shelf},
 };
 use crate::{
     chat::Connection,
@@ -45,6 +45,8 @@ pub(super) struct Return {
     user: Option<UserId>,
     pub(super) voice: Arc<Voice>,
     elsewhere: Option<Elsewhere>,
+    /// Where it waits, or has waited and ends.
+    place: Option<Box<Place>>,
 }
 
 impl Return {
@@ -55,7 +57,12 @@ impl Return {
         session: &Arc<Session>,
         entry: u32,
     ) -> Self {
-        let state = State { at: Some((Arc::clone(session), entry)), log: Log::default(), places: Some(HashMap::new()) };
+        let state = State {
+            at: Some((Arc::clone(session), entry)),
+            log: Log::default(),
+            places: Some(HashMap::new()),
+            keeper: None,
+        };
         Self::with(shelf, id, super::table::fresh_sid(), user, state)
     }
 
@@ -70,7 +77,7 @@ impl Return {
         let log = Log::restored(&away.trail, Instant::now(), shelf.bounds())?;
         let missed = log.behind(offset)?.cloned().collect();
         let places = Some(away.trail.standing.iter().cloned().collect());
-        let state = State { at: Some((Arc::clone(session), entry)), log, places };
+        let state = State { at: Some((Arc::clone(session), entry)), log, places, keeper: None };
         Some((Self::with(shelf, away.id.clone(), pid.to_owned(), Some(away.user.clone()), state), missed))
     }
 
@@ -78,7 +85,7 @@ impl Return {
         let (bounds, state, news) = (shelf.bounds(), Mutex::new(state), Notify::new());
         let voice = Arc::new(Voice { id, pid, bounds, state, is_known_elsewhere: shelf.elsewhere().is_some(), news });
         let elsewhere = shelf.elsewhere().cloned().map(|store| Elsewhere::new(store, shelf.window()));
-        Self { shelf: Arc::clone(shelf), user, voice, elsewhere }
+        Self { shelf: Arc::clone(shelf), user, voice, elsewhere, place: None }
     }
 
     /// The server stops: its client may come back to another instance. From here on the client is told nothing more (the others of its rooms
@@ -93,7 +100,7 @@ impl Return {
     /// Waits for the client, for whom a transport has just broken off; `None`: it does not come.
     pub(super) async fn wait(&mut self, connection: &Connection) -> Option<Returned> {
         self.voice.state().at = None;
-        let mut place = self.shelf.place(self.user.clone(), &self.voice)?;
+        let place = self.place.insert(Box::new(self.shelf.place(self.user.clone(), &self.voice)?));
         let taken_elsewhere = async {
             match (&mut self.elsewhere, &self.user) {
                 (Some(elsewhere), Some(user)) => elsewhere.until_taken(&self.voice, user, connection).await,
@@ -105,11 +112,20 @@ impl Return {
             () = taken_elsewhere => None,
             () = tokio::time::sleep(self.shelf.window()) => None,
         };
-        drop(place);
-        if let (Some(elsewhere), Some(_)) = (&mut self.elsewhere, &taken) {
-            elsewhere.forget(&self.voice);
+        if taken.is_some() {
+            self.place = None;
+            if let Some(elsewhere) = &mut self.elsewhere {
+                elsewhere.forget(&self.voice);
+            }
         }
         taken
+    }
+
+    /// Its connection ends, and waits no more: whoever comes back from now on begins anew when it has ended.
+    pub(super) fn give_up(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.close();
+        }
     }
 }
 
@@ -130,6 +146,8 @@ struct State {
     log: Log,
     /// Up to where it was told each room; `None`: too many to know.
     places: Option<HashMap<RoomId, Position>>,
+    /// As whom it is kept for other instances, if it is.
+    keeper: Option<String>,
 }
 
 impl Voice {
@@ -139,6 +157,15 @@ impl Voice {
 
     pub(super) fn id(&self) -> &DeviceId {
         &self.id
+    }
+
+    /// As whom it was kept for other instances, unless its client has come back here since.
+    pub(super) fn keeper(&self) -> Option<String> {
+        self.state().keeper.clone()
+    }
+
+    pub(super) fn kept_as(&self, keeper: Option<String>) {
+        self.state().keeper = keeper;
     }
 
     /// How far it was told behind this offset, with the last offset of that, and how many events the log has. `None` where that is not known of
