@@ -128,6 +128,27 @@ async fn who_comes_back_to_where_he_was_before_he_was_elsewhere_has_missed_nothi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_who_come_back_at_once_one_goes_on_and_the_others_begin_anew() {
+    let Some(redis) = Redis::start().await else { return };
+    let (here, there) = (instance(&redis).await, instance(&redis).await);
+    let (mut alice, mut bob) = both_in_room(&here, &there).await;
+    let sid = alice.sid.clone();
+    for text in ["one", "two"] {
+        let claim = alice.claim();
+        drop(alice);
+        redis.keeps("p:", claim["pid"].as_str().unwrap()).await;
+        speak(&mut bob, &[text]).await;
+        let comes = |instance: &Instance| Visitor::connect(instance.address, "alice", claim.clone());
+        let all = join_all([comes(&here), comes(&here), comes(&there)]).await;
+        let mut same: Vec<_> = all.into_iter().filter(|(visitor, _)| visitor.sid == sid).collect();
+        assert_eq!(same.len(), 1, "{text}");
+        let (mut back, missed) = same.remove(0);
+        reads(&mut back, missed, &[text]).await;
+        alice = back;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_leaves_everybody_behind_for_the_other_instances() {
     let Some(redis) = Redis::start().await else { return };
     let (here, there) = (instance(&redis).await, instance(&redis).await);

@@ -1,5 +1,6 @@
 //! Recovery across instances: while a client is away, its connection is kept where every instance finds it, and whoever finds it first goes
-//! on with it. Where that place does not answer, a client that comes back elsewhere begins anew, and here nothing is different.
+//! on with it. Where that place does not answer, a client that comes back elsewhere begins anew, and here goes on, if a little later.
+//! Whom it has forgotten begins anew here too: nobody knows whether he was elsewhere.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// How long a connection stays that another instance has taken: until its user is in his rooms there, so that nobody sees him leave.
-const HANDOVER: Duration = Duration::from_secs(1);
+pub(super) const HANDOVER: Duration = Duration::from_secs(1);
 
 /// Characters of a private id that are looked for; ours have 22.
 const PRIVATE_ID_MAX: usize = 64;
@@ -163,6 +164,9 @@ impl Shared {
                 }
             },
         };
+        if door.core.registry().get(&away.id).is_some() {
+            return None; // it has come here before it was kept, and what is left of it here ends under the same public id
+        }
         let entry = line.session.knock();
         let (back, missed) = Return::restored(shelf, pid, &away, offset, (&line.session, entry))?;
         let sink: Arc<dyn Sink> = Arc::clone(&back.voice) as Arc<dyn Sink>;

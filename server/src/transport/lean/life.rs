@@ -84,9 +84,9 @@ async fn visit(shared: &Shared, door: &Door, mut line: Box<Line>) -> Option<(Box
     loop {
         match line.next().await {
             Some(Step::Enter(auth)) => {
-                let away;
-                (line, away) = Box::pin(shared.recover(door, line, &auth)).await?;
-                shared.enter(door, &mut line, &auth, away).await;
+                let admitted;
+                (line, admitted) = Box::pin(shared.admit(door, line, &auth)).await?;
+                shared.enter(door, &mut line, &auth, admitted).await;
             }
             Some(Step::EnterElsewhere(namespace)) => {
                 refuse_namespace(&mut line, &namespace);
@@ -124,37 +124,57 @@ fn refuse(line: &mut Line, head: &str, message: &str) -> bool {
 }
 
 impl Shared {
-    /// A CONNECT of somebody who was in before: his connection takes the line and goes on. The line comes back if there is none, with what
-    /// another instance has left of him.
-    async fn recover(
+    /// A CONNECT: verified. The line comes back, unless the connection of somebody who was in before goes on with it.
+    async fn admit(
         &self,
         door: &Door,
         line: Box<Line>,
         auth: &Map<String, Value>,
+    ) -> Option<(Box<Line>, Result<Box<Admitted>, AuthError>)> {
+        let identity = match door.verify(auth, &line.session.credentials).await {
+            Ok(identity) => identity,
+            Err(reason) => return Some((line, Err(reason))),
+        };
+        let (line, away) = self.recover(line, auth, identity.as_ref()).await?;
+        Some((line, Ok(Box::new(Admitted { identity, away }))))
+    }
+
+    /// The connection of somebody who was in before takes the line and goes on. The line comes back if there is none, with what another
+    /// instance has left of him.
+    async fn recover(
+        &self,
+        line: Box<Line>,
+        auth: &Map<String, Value>,
+        identity: Option<&Identity>,
     ) -> Option<(Box<Line>, Option<Box<Away>>)> {
         let (Some(shelf), Some((pid, offset))) = (&self.shelf, elsewhere::claim(auth)) else {
             return Some((line, None));
         };
-        if !shelf.has(pid) {
-            return Some((line, None));
-        }
-        let Ok(identity) = door.verify(auth, &line.session.credentials).await else { return Some((line, None)) };
-        let user = identity.as_ref().map(|identity| &identity.user);
-        let Some(found) = shelf.find(pid, user) else { return Some((line, None)) };
-        let (line, away) = match self.since(&found.voice, user).await {
-            Since::Here => (shelf.hand_over(&found.voice, identity.as_ref(), offset, line).err()?, None),
-            Since::Elsewhere(away) => {
-                drop(shelf.give_up(&found.voice));
-                (line, away)
+        let user = identity.map(|identity| &identity.user);
+        let Some(claimed) = shelf.claim(pid, user).await else { return Some((line, None)) };
+        match self.since(&claimed.voice, user).await {
+            Since::Here => claimed.hand_over(identity, offset, line).await.err().map(|line| (line, None)),
+            Since::Elsewhere(Some(away)) => {
+                claimed.end().await; // or it would take with it, under the same public id, who is about to come in
+                Some((line, Some(away)))
             }
-        };
-        found.over().await; // or it would take with it, under the same public id, who is about to come in
-        Some((line, away))
+            Since::Elsewhere(None) => {
+                claimed.end_soon();
+                Some((line, None))
+            }
+        }
     }
 
-    /// A CONNECT: verified and counted before it is answered, then driven until the client is out again.
-    async fn enter(&self, door: &Door, line: &mut Line, auth: &Map<String, Value>, away: Option<Box<Away>>) {
-        let Entered { connection, back, entry, missed } = match Box::pin(self.let_in(door, line, auth, away)).await {
+    /// A CONNECT: counted before it is answered, then driven until the client is out again.
+    async fn enter(
+        &self,
+        door: &Door,
+        line: &mut Line,
+        auth: &Map<String, Value>,
+        admitted: Result<Box<Admitted>, AuthError>,
+    ) {
+        let entered = Box::pin(self.let_in(door, line, auth, admitted)).await;
+        let Entered { connection, back, entry, missed } = match entered {
             Ok(entered) => entered,
             Err(refused) => {
                 refuse(line, "44", &refused.to_string());
@@ -194,6 +214,13 @@ impl Shared {
     }
 }
 
+/// Somebody who may come in.
+struct Admitted {
+    identity: Option<Identity>,
+    /// What another instance has left of him, if he has been there since he was here.
+    away: Option<Box<Away>>,
+}
+
 /// Somebody who is in.
 struct Entered {
     connection: Arc<Connection>,
@@ -209,10 +236,10 @@ impl Shared {
         door: &Door,
         line: &Line,
         auth: &Map<String, Value>,
-        away: Option<Box<Away>>,
+        admitted: Result<Box<Admitted>, AuthError>,
     ) -> Result<Entered, Refused> {
         let session = &line.session;
-        let identity = door.verify(auth, &session.credentials).await.map_err(Refused::Identity)?;
+        let Admitted { identity, away } = *admitted.map_err(Refused::Identity)?;
         if let Some(Arrival { connection, back, entry, missed }) =
             self.arrive(door, line, auth, identity.as_ref(), away).await
         {

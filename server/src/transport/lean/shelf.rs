@@ -11,6 +11,7 @@ use chatwright_protocol::vocabulary::UserId;
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    elsewhere::HANDOVER,
     life,
     line::Line,
     log::{Bounds, Offset},
@@ -34,21 +35,52 @@ struct Waiting {
     /// Whose it is, as the handshake proved.
     user: Option<UserId>,
     voice: Arc<Voice>,
-    /// Takes the client; `None`: no more.
+    /// Takes the client; `None`: somebody has [claimed](Shelf::claim) him.
     taker: Option<oneshot::Sender<Returned>>,
     over: watch::Receiver<()>,
 }
 
-/// Somebody who waits, for whoever has proved to be his client.
-pub(super) struct Found {
+/// Somebody who waits, in the hands of a CONNECT that has proved to be of his client: of several, one has him. Dropped, his connection ends.
+pub(super) struct Claimed {
     pub(super) voice: Arc<Voice>,
+    taker: oneshot::Sender<Returned>,
     over: watch::Receiver<()>,
 }
 
-impl Found {
-    /// He waits no more: his client is back, or his connection has ended and nothing of it is left.
-    pub(super) async fn over(mut self) {
-        let _ = self.over.changed().await; // nothing is ever sent: it is dropped
+impl Claimed {
+    /// His client reads what it missed, and the connection goes on with it. The line comes back if there is nothing to go on with, when
+    /// nothing is left of the connection.
+    pub(super) async fn hand_over(
+        self,
+        identity: Option<&Identity>,
+        offset: Option<Offset>,
+        mut line: Box<Line>,
+    ) -> Result<(), Box<Line>> {
+        let entry = if self.taker.is_closed() { None } else { self.voice.resume(&line.session, offset) };
+        let Some(entry) = entry else {
+            self.end().await;
+            return Err(line);
+        };
+        line.talk.entered();
+        if let Err(Returned { line, .. }) = self.taker.send(Returned { line, entry, identity: identity.cloned() }) {
+            life::abandon(line); // it ended in this moment
+        }
+        Ok(())
+    }
+
+    /// His connection ends as soon as another instance, which may have taken him in this moment, has him in his rooms.
+    pub(super) fn end_soon(self) {
+        tokio::spawn(async move {
+            tokio::time::sleep(HANDOVER).await;
+            drop(self);
+        });
+    }
+
+    /// His connection ends; returns when nothing is left of it.
+    pub(super) async fn end(self) {
+        let Self { taker, mut over, .. } = self;
+        drop(taker);
+        let _ = over.changed().await; // nothing is ever sent: it is dropped
     }
 }
 
@@ -94,16 +126,20 @@ impl Shelf {
         Bounds { bytes_max: self.bytes_max, age_max: self.window }
     }
 
-    /// Whether a connection waits under this private id.
-    pub(super) fn has(&self, pid: &str) -> bool {
-        self.waiting().contains_key(pid)
-    }
-
-    /// Who waits under this private id, if he is this user.
-    pub(super) fn find(&self, pid: &str, user: Option<&UserId>) -> Option<Found> {
-        let all = self.waiting();
-        let waiting = all.get(pid).filter(|waiting| waiting.user.as_ref() == user)?;
-        Some(Found { voice: Arc::clone(&waiting.voice), over: waiting.over.clone() })
+    /// Who waits under this private id, if he is this user. Whoever is in other hands, or ends, is waited for.
+    pub(super) async fn claim(&self, pid: &str, user: Option<&UserId>) -> Option<Claimed> {
+        loop {
+            let mut over = {
+                let mut all = self.waiting();
+                let waiting = all.get_mut(pid).filter(|waiting| waiting.user.as_ref() == user)?;
+                let over = waiting.over.clone();
+                match waiting.taker.take() {
+                    Some(taker) => return Some(Claimed { voice: Arc::clone(&waiting.voice), taker, over }),
+                    None => over,
+                }
+            };
+            let _ = over.changed().await;
+        }
     }
 
     /// A place for a connection whose client is away; `None`: as many as allowed wait already.
@@ -116,31 +152,6 @@ impl Shelf {
         let waiting = Waiting { user, voice: Arc::clone(voice), taker: Some(taker), over };
         all.insert(voice.pid().to_owned(), waiting);
         Some(Place { shelf: Arc::clone(self), voice: Arc::clone(voice), receiver, _is_there: is_there })
-    }
-
-    /// A client is back: it reads what it missed, and its connection goes on with it. The line comes back if there is nothing to go on with:
-    /// then what has waited ends.
-    pub(super) fn hand_over(
-        &self,
-        voice: &Arc<Voice>,
-        identity: Option<&Identity>,
-        offset: Option<Offset>,
-        mut line: Box<Line>,
-    ) -> Result<(), Box<Line>> {
-        let Some(taker) = self.give_up(voice).filter(|taker| !taker.is_closed()) else { return Err(line) };
-        let Some(entry) = voice.resume(&line.session, offset) else { return Err(line) };
-        line.talk.entered();
-        if let Err(Returned { line, .. }) = taker.send(Returned { line, entry, identity: identity.cloned() }) {
-            life::abandon(line); // it ended in this moment
-        }
-        Ok(())
-    }
-
-    /// He waits for his client no more; what is returned can still hand one over, and ends him otherwise.
-    pub(super) fn give_up(&self, voice: &Arc<Voice>) -> Option<oneshot::Sender<Returned>> {
-        let mut all = self.waiting();
-        let waiting = all.get_mut(voice.pid()).filter(|waiting| Arc::ptr_eq(&waiting.voice, voice))?;
-        waiting.taker.take()
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
